@@ -1,0 +1,124 @@
+"""Rules by name: a scenario names a built-in rule or ``module:Class``; the class owns its parameters."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_serializer, model_validator
+
+from contagion.errors import InputError
+
+BUILT_IN: dict[str, dict[str, str]] = {
+    "process": {
+        "constant": "contagion.market.prices:Constant",
+        "gbm": "contagion.market.prices:GeometricBrownian",
+        "jump_diffusion": "contagion.market.prices:JumpDiffusion",
+        "student_t": "contagion.market.prices:StudentT",
+        "event": "contagion.market.prices:EventPath",
+        "file": "contagion.market.prices:FilePath",
+    },
+    "impact": {
+        "linear": "contagion.market.impact:LinearImpact",
+        "square_root": "contagion.market.impact:SquareRootImpact",
+        "exponential": "contagion.market.impact:ExponentialImpact",
+        "block_book": "contagion.market.impact:BlockBookImpact",
+    },
+    "engine": {
+        "full": "contagion.liquidation.engines:FullClose",
+        "partial": "contagion.liquidation.engines:PartialToTarget",
+        "staged": "contagion.liquidation.engines:StagedClose",
+    },
+    "layer": {
+        "insurance_fund": "contagion.allocation.cash:InsuranceFund",
+        "venue_equity": "contagion.allocation.cash:VenueEquity",
+        "profit_haircut": "contagion.allocation.cash:ProfitHaircut",
+        "recourse": "contagion.allocation.cash:Recourse",
+        "reserve": "contagion.allocation.cash:Reserve",
+        "depositor_write_down": "contagion.allocation.cash:DepositorWriteDown",
+        "auto_deleverage": "contagion.allocation.positions:AutoDeleverage",
+        "backstop_vault": "contagion.allocation.positions:BackstopVault",
+    },
+    "archetype": {
+        "directional": "contagion.agents.behaviours:Directional",
+        "hedger": "contagion.agents.behaviours:Hedger",
+        "rebalancer": "contagion.agents.behaviours:Rebalancer",
+        "market_maker": "contagion.agents.behaviours:MarketMaker",
+        "keeper": "contagion.agents.behaviours:Keeper",
+        "depositor": "contagion.agents.behaviours:Depositor",
+        "borrower": "contagion.agents.behaviours:Borrower",
+        "fund": "contagion.agents.behaviours:LeveragedFund",
+        "passive": "contagion.agents.behaviours:Passive",
+    },
+}
+"""Kind of rule -> short name -> ``module:Class``. Anything else is named by ``module:Class`` in the scenario itself."""
+
+
+@cache
+def rule_class(kind: str, name: str) -> type[BaseModel]:
+    """The class of a rule.
+
+    Raises
+    ------
+    InputError
+        The name is neither built in nor an importable ``module:Class``.
+    """
+    target = BUILT_IN[kind].get(name, name)
+    if ":" not in target:
+        close = difflib.get_close_matches(name, BUILT_IN[kind], n=3)
+        hint = f"; nearest: {', '.join(close)}" if close else ""
+        raise InputError(kind, name, f"{', '.join(sorted(BUILT_IN[kind]))}, or module:Class{hint}")
+    module_name, _, class_name = target.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(kind, name, f"an importable module:Class ({error})") from error
+    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        raise InputError(kind, name, "a pydantic model class")
+    return found
+
+
+class RuleSpec(BaseModel):
+    """A rule as written in a scenario: ``{layer: insurance_fund, ...parameters}`` or just its name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    name: str
+    parameters: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _check(self) -> RuleSpec:
+        self.build()
+        return self
+
+    def build(self) -> Any:
+        """The rule itself, with its parameters checked by its own class."""
+        try:
+            return rule_class(self.kind, self.name)(**self.parameters)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"{self.kind} {self.name}.{where}", first.get("input"), first["msg"]) from None
+
+    @model_serializer
+    def _as_written(self) -> dict[str, Any]:
+        return {self.kind: self.name, **self.parameters}
+
+
+def spec_of(kind: str):
+    """A validator that reads a rule written as a name, or as a mapping whose key `kind` is the name."""
+
+    def read(value: Any) -> RuleSpec:
+        if isinstance(value, RuleSpec):
+            return value
+        if isinstance(value, str):
+            return RuleSpec(kind=kind, name=value)
+        if isinstance(value, dict) and isinstance(value.get(kind), str):
+            rest = {key: item for key, item in value.items() if key != kind}
+            return RuleSpec(kind=kind, name=value[kind], parameters=rest)
+        raise InputError(kind, value, f"a name, or a mapping with the key {kind!r}")
+
+    return read
