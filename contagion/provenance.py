@@ -39,7 +39,7 @@ def provenance() -> dict[str, Any]:
 
 
 def git_state(checkout: Path) -> dict[str, Any] | None:
-    """Commit and whether tracked or new files differ from it; None where `checkout` is not the root of a git checkout."""
+    """Commit, and whether any file differs from it; None where `checkout` is not the root of a git checkout."""
     if not (checkout / ".git").exists():
         return None
     commit, changes = _git(checkout, "rev-parse", "HEAD"), _git(checkout, "status", "--porcelain")
