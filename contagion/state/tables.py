@@ -99,6 +99,7 @@ class Accounts:
     requirement: Floats  # maintenance requirement at the last mark [USD]
     value: Floats  # value equity at the last audit, not floored [USD]
     deposits: Floats  # net deposits since the start [settlement asset]
+    realised: Floats  # profit realised by closing trades in the current window [settlement asset]
     breached_at: Ints  # step of the open breach, -1 if none (int32)
     due: Ints  # step at which the answer to an open call is due, or a cooldown ends (int32)
     flags: Ints  # AccountFlag bits (uint8)

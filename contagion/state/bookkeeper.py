@@ -1,0 +1,324 @@
+"""The only code that moves cash, balances and units. Every verb books the rows that say who paid whom.
+
+Between two audits ``agents.worth`` holds what each agent's net worth must be *at the prices of the last audit*:
+a transaction adds its rows (valued at the marks of the round) and the revaluation of what changed hands between the
+two sets of prices. The audit recomputes net worth from balances, units and cash and compares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numba as nb
+import numpy as np
+
+from contagion.state.codes import AccountFlag, Cause, InstrumentKind, Phase
+from contagion.state.ledger import Ledger
+from contagion.state.tables import State
+
+
+@dataclass(slots=True)
+class Deficits:
+    """Roots: one per (venue, account, episode). `amount` is `max(0, -equity at mark)` at close or takeover [USD]."""
+
+    venue: list[int] = field(default_factory=list)
+    account: list[int] = field(default_factory=list)
+    owner: list[int] = field(default_factory=list)
+    step: list[int] = field(default_factory=list)
+    round: list[int] = field(default_factory=list)
+    amount: list[float] = field(default_factory=list)
+    open: list[float] = field(default_factory=list)  # not yet borne by a layer [USD]
+
+    def __len__(self) -> int:
+        return len(self.amount)
+
+
+class Bookkeeper:
+    """Verbs on a :class:`State`; see the module for what they keep true."""
+
+    def __init__(self, state: State, ledger: Ledger) -> None:
+        self.state = state
+        self.ledger = ledger
+        self.phase = Phase.SETUP
+        self.deficits = Deficits()
+        self.traded = True  # units moved since the last audit: zero sums are checked again
+        self.audited_settle = state.assets.fundamental.copy()  # P_s at the last audit
+
+    # -- rows ---------------------------------------------------------------------------------------------------
+
+    def book(self, cause: Cause, payer, payee, amount, layer: int = -1, deficit=-1) -> None:
+        """Book rows; a negative amount is booked the other way round, a zero not at all. Arrays broadcast. [USD]"""
+        amount = np.atleast_1d(np.asarray(amount, dtype=np.float64))
+        payer, payee, deficit = (np.broadcast_to(item, amount.shape) for item in (payer, payee, deficit))
+        if not np.all(amount > 0):
+            reverse = amount < 0
+            payer, payee = np.where(reverse, payee, payer), np.where(reverse, payer, payee)
+            some = amount != 0
+            payer, payee, deficit, amount = payer[some], payee[some], deficit[some], np.abs(amount[some])
+        if len(amount):
+            self._post(self.ledger.append(self.phase, cause, payer, payee, amount, layer, deficit))
+
+    def _post(self, rows: np.ndarray) -> None:
+        worth = self.state.agents.worth
+        np.subtract.at(worth, rows["payer"], rows["amount"])
+        np.add.at(worth, rows["payee"], rows["amount"])
+
+    # -- cash ---------------------------------------------------------------------------------------------------
+
+    def pay(self, cause: Cause, payer: int, payee: int, amount: float, layer: int = -1, deficit: int = -1) -> None:
+        """Cash from one agent to another. [USD]"""
+        self.state.agents.cash[payer] -= amount
+        self.state.agents.cash[payee] += amount
+        self.book(cause, payer, payee, amount, layer, deficit)
+
+    def _move_settlement(self, payer, payee, asset: int, units) -> None:
+        """Units of a settlement asset between agents: cash for USD, holdings otherwise (no row)."""
+        if asset == 0:
+            np.subtract.at(self.state.agents.cash, payer, units)
+            np.add.at(self.state.agents.cash, payee, units)
+            return
+        payer, payee, units = np.broadcast_arrays(payer, payee, np.asarray(units, dtype=np.float64))
+        for source, target, amount in zip(payer.ravel(), payee.ravel(), units.ravel(), strict=True):
+            self.move_units(int(source), int(target), asset, float(amount))
+
+    def slot(self, agent: int, asset: int) -> int:
+        """Row of Holdings for an agent's units of an asset; every agent that may hold it has one.
+
+        Raises
+        ------
+        KeyError
+            The agent was not built to hold this asset.
+        """
+        holdings, agents = self.state.holdings, self.state.agents
+        for row in range(agents.holding_start[agent], agents.holding_start[agent + 1]):
+            if holdings.asset[row] == asset:
+                return row
+        raise KeyError(f"{self.state.agent_name(agent)} cannot hold {self.state.assets.names[asset]}")
+
+    def move_units(self, payer: int, payee: int, asset: int, units: float) -> None:
+        """Units of an asset from one agent's hands to another's, without a row (the verb that uses it books one)."""
+        assets, worth, held = self.state.assets, self.state.agents.worth, self.state.holdings.units
+        held[self.slot(payer, asset)] -= units
+        held[self.slot(payee, asset)] += units
+        drift = units * (assets.audited[asset] - assets.fundamental[asset])
+        worth[payer] -= drift
+        worth[payee] += drift
+
+    # -- accounts and their venue -------------------------------------------------------------------------------
+
+    def _settle_price(self, book) -> np.ndarray:
+        return self.state.assets.fundamental[self.state.books.settle[book]]
+
+    def _change_balance(self, accounts: np.ndarray, change: np.ndarray) -> None:
+        """Add to balances [settlement asset]; the revaluation since the audit is taken out of `worth`."""
+        state = self.state
+        book = state.accounts.book[accounts]
+        np.add.at(state.accounts.balance, accounts, change)
+        np.add.at(state.books.balance, book, change)
+        settle = state.books.settle[book]
+        if settle.any():
+            drift = change * (self.audited_settle[settle] - state.assets.fundamental[settle])
+            np.add.at(state.agents.worth, state.accounts.owner[accounts], drift)
+            np.subtract.at(state.agents.worth, state.books.venue[book], drift)
+
+    def deposit(self, accounts: np.ndarray, amount: np.ndarray) -> None:
+        """Owners move cash from wallet to account. [settlement asset], one book per call."""
+        self._between_wallet_and_account(accounts, np.asarray(amount), Cause.TOP_UP, Cause.MARGIN_CREDIT)
+
+    def withdraw(self, accounts: np.ndarray, amount: np.ndarray) -> None:
+        """Owners move money from account to wallet. [settlement asset], one book per call."""
+        self._between_wallet_and_account(accounts, -np.asarray(amount), Cause.WITHDRAWAL, Cause.MARGIN_DEBIT)
+
+    def _between_wallet_and_account(self, accounts, inflow, cash_cause: Cause, claim_cause: Cause) -> None:
+        state = self.state
+        book = int(state.accounts.book[accounts[0]])
+        owner, venue = state.accounts.owner[accounts], int(state.books.venue[book])
+        self._move_settlement(owner, np.full(len(accounts), venue), int(state.books.settle[book]), inflow)
+        self._change_balance(accounts, inflow)
+        np.add.at(state.accounts.deposits, accounts, inflow)
+        usd = inflow * self._settle_price(book)
+        self.book(cash_cause, owner, venue, usd)
+        self.book(claim_cause, venue, owner, usd)
+
+    def charge(self, cause: Cause, accounts, payee: int, amount, layer: int = -1, deficit=-1) -> None:
+        """Take from account balances for an agent: fees, haircuts. Negative amounts are paid in. [USD]
+
+        Where the payee is the venue itself its debt to the account falls and no cash moves.
+        """
+        state = self.state
+        accounts = np.atleast_1d(accounts)
+        amount = np.broadcast_to(np.asarray(amount, dtype=np.float64), accounts.shape)
+        book = state.accounts.book[accounts]
+        for row in np.unique(book):
+            here = book == row
+            venue, settle = int(state.books.venue[row]), int(state.books.settle[row])
+            units = amount[here] / state.assets.fundamental[settle]
+            self._change_balance(accounts[here], -units)
+            if payee != venue:
+                self._move_settlement(venue, payee, settle, units.sum())
+        self.book(cause, state.accounts.owner[accounts], payee, amount, layer, deficit)
+
+    def transfer_balance(self, cause: Cause, accounts, target: int, amount, layer: int = -1, deficit=-1) -> None:
+        """Balance from accounts to another account of the same venue; no cash leaves the venue. [USD]"""
+        state = self.state
+        accounts = np.atleast_1d(accounts)
+        amount = np.broadcast_to(np.asarray(amount, dtype=np.float64), accounts.shape)
+        self._change_balance(accounts, -amount / self._settle_price(state.accounts.book[accounts]))
+        received = amount.sum() / self._settle_price(state.accounts.book[target])
+        self._change_balance(np.array([target]), np.array([received]))
+        self.book(cause, state.accounts.owner[accounts], int(state.accounts.owner[target]), amount, layer, deficit)
+
+    # -- contracts ----------------------------------------------------------------------------------------------
+
+    def trade(
+        self, cause: Cause, positions: np.ndarray, units: np.ndarray, price: np.ndarray, layer: int = -1, deficit=-1
+    ) -> np.ndarray:
+        """Change positions at a price; the venue stands between the sides, so units of one call must add to zero.
+
+        Parameters
+        ----------
+        positions : ndarray of shape (n,)
+            Rows of Positions; a row may occur more than once.
+        units : ndarray of shape (n,)
+            Signed change of units.
+        price : ndarray of shape (n,)
+            Price in the settlement asset per unit.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            What each owner paid against the mark; negative: received. [USD]
+        """
+        state = self.state
+        self.traded = True
+        account = state.positions.account[positions]
+        book = state.accounts.book[account]
+        instrument = state.positions.instrument[positions]
+        owner, venue = state.accounts.owner[account], state.books.venue[book]
+        price = np.broadcast_to(np.asarray(price, dtype=np.float64), units.shape)
+        _apply_trades(
+            positions, units, price, state.positions.account, state.positions.units, state.positions.entry,
+            state.accounts.balance, state.accounts.realised,
+        )  # fmt: skip
+        np.subtract.at(state.books.balance, book, units * price)
+        settle = state.books.settle[book]
+        now = self._settle_price(book) * units * (state.instruments.value_price[instrument] - price)
+        then = self.audited_settle[settle] * units * (state.instruments.audited_price[instrument] - price)
+        np.add.at(state.agents.worth, owner, then - now)
+        self.book(cause, owner, venue, -now, layer, deficit)
+        return -now
+
+    def hand_over(self, accounts: np.ndarray) -> np.ndarray:
+        """Move units and balance of accounts to their venue's takeover account and make their deficits final.
+
+        The takeover account has a position row for every contract of its book. What equity was left goes to the
+        venue as surplus (the caller passes it on by rule); what is missing becomes a root.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Deficit id of each account, -1 where equity was not negative.
+        """
+        state, positions = self.state, self.state.positions
+        self.traded = True
+        ids = np.full(len(accounts), -1, dtype=np.int64)
+        for order, account in enumerate(accounts):
+            book = int(state.accounts.book[account])
+            venue, target = int(state.books.venue[book]), int(state.books.takeover[book])
+            settle = int(state.books.settle[book])
+            balance = float(state.accounts.balance[account])
+            now, then = balance, balance
+            for row in range(state.accounts.start[account], state.accounts.start[account + 1]):
+                units = float(positions.units[row])
+                if units == 0.0:
+                    continue
+                instrument = int(positions.instrument[row])
+                now += units * float(state.instruments.value_price[instrument])
+                then += units * float(state.instruments.audited_price[instrument])
+                into = self.takeover_position(target, instrument)
+                _merge_entry(positions.units, positions.entry, into, units, float(state.instruments.equity_price[instrument]))
+                positions.units[row] = 0.0
+            state.accounts.balance[account] = 0.0
+            state.accounts.balance[target] += balance
+            now *= float(state.assets.fundamental[settle])
+            then *= float(self.audited_settle[settle])
+            owner = int(state.accounts.owner[account])
+            state.agents.worth[owner] -= then - now
+            state.agents.worth[venue] += then - now
+            ids[order] = self._close_out(int(account), owner, venue, now)
+            state.accounts.flags[account] |= AccountFlag.TAKEN_OVER | AccountFlag.CLOSED
+        return ids
+
+    def takeover_position(self, account: int, instrument: int) -> int:
+        """Row of Positions of an account in an instrument.
+
+        Raises
+        ------
+        KeyError
+            The account was not built to hold this instrument.
+        """
+        positions, start = self.state.positions, self.state.accounts.start
+        for row in range(start[account], start[account + 1]):
+            if positions.instrument[row] == instrument:
+                return row
+        raise KeyError(f"account {account} cannot hold {self.state.instruments.names[instrument]}")
+
+    def _close_out(self, account: int, owner: int, venue: int, equity: float) -> int:
+        """Owner and account part: what limited liability had booked is reversed, the final amount is booked."""
+        state = self.state
+        carried = max(0.0, -float(state.accounts.value[account]))
+        self.book(Cause.LIMITED_LIABILITY, owner, venue, carried)
+        state.accounts.value[account] = 0.0
+        if equity >= 0.0:
+            self.book(Cause.SURPLUS, owner, venue, equity)
+            return -1
+        root = self.open_deficit(venue, account, owner, -equity)
+        self.book(Cause.DEFICIT, venue, owner, -equity, deficit=root)
+        state.accounts.flags[account] |= AccountFlag.BANKRUPT
+        return root
+
+    # -- deficits -----------------------------------------------------------------------------------------------
+
+    def open_deficit(self, venue: int, account: int, owner: int, amount: float) -> int:
+        """Register a root and return its id. [USD]"""
+        roots = self.deficits
+        roots.venue.append(venue)
+        roots.account.append(account)
+        roots.owner.append(owner)
+        roots.step.append(self.ledger.step)
+        roots.round.append(self.ledger.round)
+        roots.amount.append(amount)
+        roots.open.append(amount)
+        return len(roots) - 1
+
+    def is_contract(self, instrument) -> np.ndarray:
+        """Whether instruments are promises between account holders (zero-sum), not units of an asset."""
+        kind = self.state.instruments.kind[instrument]
+        return (kind == InstrumentKind.LINEAR) | (kind == InstrumentKind.INVERSE)
+
+
+@nb.njit(cache=True)
+def _merge_entry(units, entry, row, change, price):
+    held = units[row]
+    total = held + change
+    if held == 0.0 or held * change > 0.0:
+        entry[row] = (entry[row] * abs(held) + price * abs(change)) / (abs(held) + abs(change)) if total != 0.0 else price
+    elif held * total < 0.0:
+        entry[row] = price
+    units[row] = total
+
+
+@nb.njit(cache=True)
+def _apply_trades(rows, change, price, account_of, units, entry, balance, realised):
+    for i in range(len(rows)):
+        row = rows[i]
+        account = account_of[row]
+        held = units[row]
+        if held * change[i] < 0.0:
+            closed = min(abs(held), abs(change[i]))
+            direction = 1.0 if held > 0.0 else -1.0
+            realised[account] += direction * closed * (price[i] - entry[row])
+        balance[account] -= change[i] * price[i]
+        _merge_entry(units, entry, row, change[i], price[i])
+        if abs(units[row]) < 1e-12 * (abs(held) + abs(change[i])):
+            units[row] = 0.0

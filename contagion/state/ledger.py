@@ -1,0 +1,109 @@
+"""The ledger: one row for every value that passes from one agent to another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from contagion.state.codes import OUTSIDE_CAUSES, Cause, Phase
+
+ROW = np.dtype(
+    [
+        ("step", "i4"), ("round", "i2"), ("phase", "i1"), ("cause", "i1"), ("layer", "i2"),
+        ("deficit", "i4"), ("payer", "i4"), ("payee", "i4"), ("amount", "f8"),
+    ]
+)  # fmt: skip
+
+
+class Ledger:
+    """Rows of (step, round, phase, cause, layer, deficit, payer, payee, amount in USD); amounts are positive.
+
+    A row says that `payer` is poorer and `payee` richer by `amount` at the marks of its round. A row whose payer is
+    also its payee passes through that agent or stays on it (a venue that bears a loss with its own equity).
+
+    Parameters
+    ----------
+    keep : bool
+        Keep every row (``True``), or only the rows of the current step and their sums by
+        (cause, layer, payer kind, payee kind), which is what a sweep needs.
+    """
+
+    def __init__(self, agent_kinds: np.ndarray, layers: list[str], keep: bool = True) -> None:
+        self.layers = layers
+        self.keep = keep
+        self.step = self.round = 0
+        self._kinds = agent_kinds
+        self._rows = np.empty(1024, ROW)
+        self._size = self._step_start = 0
+        self.totals = np.zeros((len(Cause), len(layers) + 1, 5, 5))
+
+    def __len__(self) -> int:
+        return self._size
+
+    def rows(self) -> np.ndarray:
+        """All rows kept so far, structured array of dtype ROW."""
+        return self._rows[: self._size]
+
+    def rows_of_step(self) -> np.ndarray:
+        """Rows booked since :meth:`open_step`."""
+        return self._rows[self._step_start : self._size]
+
+    def open_step(self, step: int) -> None:
+        """Begin a step: sums of the previous one are taken, its rows kept or dropped."""
+        if self._size > self._step_start:
+            rows = self.rows_of_step()
+            index = (rows["cause"], rows["layer"] + 1, self._kinds[rows["payer"]], self._kinds[rows["payee"]])
+            np.add.at(self.totals, index, rows["amount"])
+            if not self.keep:
+                self._size = 0
+            self._step_start = self._size
+        self.step, self.round = step, 0
+
+    def append(
+        self, phase: Phase, cause: Cause, payer, payee, amount: np.ndarray, layer: int = -1, deficit=-1
+    ) -> np.ndarray:
+        """Append rows; `payer`, `payee` and `deficit` broadcast against `amount`, which must not be negative."""
+        count = len(amount)
+        if self._size + count > len(self._rows):
+            grown = np.empty(max(2 * len(self._rows), self._size + count), ROW)
+            grown[: self._size] = self._rows[: self._size]
+            self._rows = grown
+        rows = self._rows[self._size : self._size + count]
+        rows["step"], rows["round"], rows["phase"], rows["cause"] = self.step, self.round, phase, cause
+        rows["layer"], rows["deficit"], rows["payer"], rows["payee"] = layer, deficit, payer, payee
+        rows["amount"] = amount
+        self._size += count
+        return rows
+
+    def improper(self) -> np.ndarray:
+        """Rows of this step that break the ledger's own rules: not positive and finite, or outside for no listed reason."""
+        rows = self.rows_of_step()
+        bad = ~(rows["amount"] > 0) | ~np.isfinite(rows["amount"])
+        listed = np.isin(rows["cause"], [int(cause) for cause in OUTSIDE_CAUSES])
+        bad |= ((rows["payer"] == 0) | (rows["payee"] == 0)) & ~listed
+        return rows[bad]
+
+    def frame(self, name_of) -> pd.DataFrame:
+        """Rows with names: step, round, phase, cause, layer, deficit_id, payer, payee, amount [USD].
+
+        `name_of` maps an agent row to its name. `layer` is empty and `deficit_id` -1 where there is none.
+        """
+        rows = self.rows()
+        nodes, inverse = np.unique(np.concatenate([rows["payer"], rows["payee"]]), return_inverse=True)
+        names = pd.array([name_of(int(node)) for node in nodes], dtype="str")
+        phases = {int(phase): phase.name.lower() for phase in Phase}
+        causes = {int(cause): cause.name.lower() for cause in Cause}
+        layers = dict(enumerate(self.layers)) | {-1: ""}
+        return pd.DataFrame(
+            {
+                "step": rows["step"],
+                "round": rows["round"],
+                "phase": pd.Series(rows["phase"]).map(phases).astype("str"),
+                "cause": pd.Series(rows["cause"]).map(causes).astype("str"),
+                "layer": pd.Series(rows["layer"]).map(layers).astype("str"),
+                "deficit_id": rows["deficit"],
+                "payer": names[inverse[: len(rows)]],
+                "payee": names[inverse[len(rows) :]],
+                "amount": rows["amount"],
+            }
+        )
