@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -55,7 +55,9 @@ class Bars:
     sha256: str
 
 
-def read_ohlcv(source: str | Path | Mapping[str, str | Path], *, asset: str | None = None) -> dict[str, Bars]:
+def read_ohlcv(
+    source: str | Path | Sequence[str | Path] | Mapping[str, str | Path], *, asset: str | None = None
+) -> dict[str, Bars]:
     """Read bars of one or several assets.
 
     The time column is the first of the usual names (``timestamp``, ``open_time``, ``date`` ...) that is present and
@@ -65,8 +67,8 @@ def read_ohlcv(source: str | Path | Mapping[str, str | Path], *, asset: str | No
     Parameters
     ----------
     source
-        A file, a folder, a glob, or asset -> file. A file with a ``symbol`` column may hold several assets;
-        otherwise the asset is taken from the file's name (``BTCUSDT_1h_2025.csv.gz`` is BTC).
+        A file, a folder, a glob, several of them, or asset -> file. A file with a ``symbol`` column may hold several
+        assets; otherwise the asset is taken from the file's name (``BTCUSDT_1h_2025.csv.gz`` is BTC).
     asset
         The name of the asset in a single file, or the only one to keep among several.
 
@@ -79,7 +81,8 @@ def read_ohlcv(source: str | Path | Mapping[str, str | Path], *, asset: str | No
     if isinstance(source, Mapping):
         found = [bars for name, file in source.items() for bars in _read_file(Path(file), name, named=True)]
     else:
-        paths = _expand(source)
+        sources = [source] if isinstance(source, str | Path) else source
+        paths = list(dict.fromkeys(path for item in sources for path in _expand(item)))
         name = asset if len(paths) == 1 else None
         found = [
             bars for path in paths for bars in _read_file(path, name or asset_from_name(path.name), named=bool(name))

@@ -36,6 +36,7 @@ def path_from_ohlcv(
     dt: object,
     start: object | None = None,
     end: object | None = None,
+    steps: int | None = None,
     intrabar: Intrabar = "close_direction",
 ) -> PricePath:
     """Prices every ``dt`` from bars.
@@ -53,6 +54,8 @@ def path_from_ohlcv(
         Step, readable by ``pandas.Timedelta``.
     start, end
         First and last time (UTC), readable by ``pandas.Timestamp``; default: what all assets have in common.
+    steps
+        Number of steps, in place of ``end``.
     intrabar
         Which extreme comes first. ``close_direction``: the low when the bar closes above its open, else the high.
 
@@ -70,6 +73,8 @@ def path_from_ohlcv(
     last = min(int(item.times[-1]) + item.length for item in bars.values())
     begin = first if start is None else _nanoseconds("prices.start", start)
     finish = last if end is None else _nanoseconds("prices.end", end)
+    if steps is not None:
+        finish = begin + steps * step
     for field, value in (("prices.start", begin), ("prices.end", finish)):
         if not first <= value <= last or finish < begin:
             accepted = f"{instant(first)} to {instant(last)} (common to {', '.join(bars)}), start before end"
