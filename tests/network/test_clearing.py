@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sparse
-from network_cases import agree, cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from network_cases import agree, cases
 
 from contagion.errors import ConvergenceError, InputError
 from contagion.network import eisenberg_noe, furfine, glasserman_young_bound, rogers_veraart
