@@ -1,0 +1,256 @@
+"""The command line: reads arguments, calls the package, and turns every expected error into one line.
+
+Exit codes: 0 done; 1 an internal error; 2 bad input, or results that could not be written; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import sys
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from contagion.errors import ContagionError, InputError
+
+if TYPE_CHECKING:
+    from contagion.results import RunResult
+    from contagion.scenario import Scenario
+
+OK, INTERNAL_ERROR, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="contagion",
+    help="Loss contagion in leveraged crypto and derivatives markets: when counterparties cannot pay, who does?",
+    epilog="Exit codes: 0 done, 1 internal error, 2 bad input or output that cannot be written, 130 interrupted.",
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="A bundled name, or the path of a YAML file.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Override a field: assets.ETH.volatility=0.9"),
+]
+
+
+class Interrupted(Exception):
+    """The user stopped a run; the message says what was kept and where."""
+
+
+@app.callback(invoke_without_command=True)
+def _common(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks (or set CONTAGION_DEBUG=1).")] = False,
+) -> None:
+    if version:
+        from contagion import __version__
+
+        typer.echo(f"contagion {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    scenario: ScenarioName,
+    more_prices: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Root of every random draw.")] = 0,
+    out: Annotated[
+        str | None, typer.Option(metavar="DIR", help="New or empty folder; results/SCENARIO-SEED if not given.")
+    ] = None,
+    prices: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[ASSET=]FILE...", help="Price bars (CSV or Parquet) that replace the scenario's prices."),
+    ] = None,
+    settings: Settings = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary: the folder only.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The outcomes as JSON instead of the summary.")] = False,
+) -> None:
+    """Run a scenario, save its results and say who paid."""
+    if more_prices and not prices:
+        raise InputError("SCENARIO", " ".join([scenario, *more_prices]), "one; price files follow --prices")
+    overrides = _overrides(settings, [*(prices or ()), *(more_prices or ())])
+    # Before any work: results that could not be saved are not worth computing.
+    from contagion.results import require_free, save
+
+    loaded = _load(scenario, overrides)
+    folder = out or os.path.join("results", f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', loaded.name)}-{seed}")
+    try:
+        require_free(folder)
+    except InputError as error:
+        raise InputError("--out", folder, f"{error.accepted}; name another one with --out DIR") from error
+    result = _simulate(loaded, seed, quiet)
+    save(result, folder)
+    if not result.manifest.get("finished", True):
+        done, asked = result.manifest.get("steps_done", len(result.steps)), loaded.steps
+        raise Interrupted(f"interrupted after {done} of {asked} steps; the finished part is in {folder}")
+    _show_result(result, folder, quiet, as_json)
+
+
+@app.command()
+def scenarios(names: Annotated[bool, typer.Option("--names", help="Names only, one a line.")] = False) -> None:
+    """List the bundled scenarios and the question each one asks."""
+    from contagion.scenario import bundled_scenarios
+
+    bundled = bundled_scenarios()
+    if names:
+        typer.echo("\n".join(bundled))
+        return
+    from rich.table import Table
+
+    from contagion.terminal import stdout
+
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), show_header=False)
+    for name, question in bundled.items():
+        table.add_row(name, " ".join(question.split()))
+    stdout().print(table)
+
+
+@app.command()
+def show(scenario: ScenarioName, settings: Settings = None) -> None:
+    """Print a scenario as YAML with every default filled in."""
+    import yaml
+
+    loaded = _load(scenario, _overrides(settings))
+    typer.echo(yaml.safe_dump(loaded.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100), nl=False)
+
+
+@app.command()
+def validate(scenario: ScenarioName, settings: Settings = None) -> None:
+    """Check a scenario without running it."""
+    loaded = _load(scenario, _overrides(settings))
+    typer.echo(f"{scenario}: valid ({loaded.name}, {loaded.steps} steps)")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a scenario, for editors."""
+    from contagion.scenario import scenario_schema
+
+    typer.echo(json.dumps(scenario_schema(), indent=2))
+
+
+def _load(name: str, overrides: dict[str, Any]) -> Scenario:
+    from contagion.scenario import load_scenario
+
+    return load_scenario(name, overrides or None)
+
+
+def _simulate(scenario: Scenario, seed: int, quiet: bool) -> RunResult:
+    """The result of a run; of its finished part if the user interrupts it."""
+    from contagion.model import ContagionModel
+    from contagion.terminal import progress_bar
+
+    with progress_bar(scenario.name, quiet) as progress:
+        model = ContagionModel(scenario, rng=seed)
+        try:
+            return model.run(progress=progress)
+        except KeyboardInterrupt:
+            return model.result()
+
+
+def _show_result(result: RunResult, folder: str, quiet: bool, as_json: bool) -> None:
+    if as_json:
+        outcomes = {name: value if math.isfinite(value) else None for name, value in result.outcomes.items()}
+        manifest = {key: result.manifest.get(key) for key in ("seed", "scenario_hash", "steps_done", "warnings")}
+        typer.echo(json.dumps({"folder": folder, **manifest, "outcomes": outcomes}, indent=2))
+    elif quiet:
+        typer.echo(folder)
+    else:
+        from contagion.terminal import stdout, summary
+
+        console = stdout()
+        console.print(summary(result))
+        console.print(f"Tables and manifest: {folder}", soft_wrap=True)
+
+
+def _overrides(settings: list[str] | None, prices: list[str] | None = None) -> dict[str, Any]:
+    overrides: dict[str, Any] = {}
+    for setting in settings or ():
+        path, equals, text = setting.partition("=")
+        if not (path and equals):
+            raise InputError("--set", setting, "PATH=VALUE, say exchanges.perp.insurance_fund.size=5e6")
+        overrides[path.strip()] = _value(text)
+    if prices:
+        named = [price.partition("=") for price in prices if "=" in price]
+        if named and len(named) < len(prices):
+            raise InputError("--prices", prices, "either FILE or ASSET=FILE for all of them")
+        files = {asset: file for asset, _, file in named} if named else prices
+        overrides["prices"] = {"process": "file", "files": files}
+    return overrides
+
+
+def _value(text: str) -> Any:
+    """A value as in a scenario file; numbers also as 5e6, which YAML would read as text."""
+    import yaml
+
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code; an error becomes one line on standard error."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments or os.environ.get("CONTAGION_DEBUG", "") not in ("", "0")
+    usage_error = typer.BadParameter.__base__  # its home differs between versions of typer
+    try:
+        code = app(arguments, prog_name="contagion", standalone_mode=False)
+        sys.stdout.flush()
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        return code or OK
+    except usage_error as error:
+        return _fail(error.format_message(), BAD_INPUT, debug, hint="see contagion --help")
+    except ContagionError as error:
+        return _fail(str(error), BAD_INPUT, debug)
+    except Interrupted as error:
+        return _fail(str(error), INTERRUPTED, debug)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted; nothing was saved", INTERRUPTED, debug)
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        _drop_stdout()
+        return OK
+    except SystemExit as error:  # how typer answers a closed pipe
+        if isinstance(error.__context__, BrokenPipeError):
+            return OK
+        raise
+    except OSError as error:
+        _drop_stdout()
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{place}{error.strerror or error}", BAD_INPUT, debug)
+    except Exception as error:
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        return _fail(f"internal error: {cause}", INTERNAL_ERROR, debug, hint="CONTAGION_DEBUG=1 shows the traceback")
+
+
+def _fail(message: str, code: int, debug: bool, hint: str = "") -> int:
+    if debug:
+        traceback.print_exc()
+    typer.echo(f"contagion: {message}" + (f" ({hint})" if hint else ""), err=True)
+    return code
+
+
+def _drop_stdout() -> None:
+    """Nothing more can be written there; without this the interpreter would complain once more at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
