@@ -102,6 +102,11 @@ def test_average_price_is_the_mean_of_the_marginal_price(rule, quantity) -> None
 def test_average_by_hand() -> None:
     assert LinearImpact.average(-DEPTH, DEPTH, 1.0) == pytest.approx(-0.005)
     assert square_root_average(-4 * DEPTH, DEPTH, 1.0) == pytest.approx(-0.02 * 2 / 3)
+    # Small orders: (exp(y) - 1) / y - 1 = y/2 + y^2/6 + y^3/24 + y^4/120 + ...
+    y = 9e-4
+    small = DEPTH * y / -math.log(0.99)
+    series = y / 2 + y**2 / 6 + y**3 / 24 + y**4 / 120
+    assert exponential_average(small, DEPTH, 1.0) == pytest.approx(series, rel=1e-10)
     # Price ratio 0.5 at the end: average 0.5 / ln 2.
     half = DEPTH * math.log(2) / -math.log(0.99)
     assert 1 + exponential_average(-half, DEPTH, 1.0) == pytest.approx(0.5 / math.log(2), rel=1e-12)

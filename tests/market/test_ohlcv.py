@@ -60,6 +60,12 @@ def test_log_linear_between_the_points(file: Path) -> None:
     assert path.values[1, 0] == pytest.approx(np.sqrt(100 * 90))
 
 
+def test_extremes_move_to_their_nearest_step(file: Path) -> None:
+    # Steps at 0, 7, 14, 21 ... 42 minutes: the low of minute 20 is met at 21, the high of minute 40 at 42.
+    path = path_from_ohlcv(read_ohlcv(file), dt="7min", end="2020-03-12T00:42")
+    assert path.values[3, 0] == pytest.approx(90) and path.values[6, 0] == pytest.approx(120)
+
+
 def test_steps_of_a_bar_or_more_see_closes_only(file: Path) -> None:
     hourly = path_from_ohlcv(read_ohlcv(file), dt="1h").values[:, 0]
     np.testing.assert_array_equal(hourly, [100, 110, 120, 120, 90])
