@@ -23,17 +23,18 @@ help:
 	@echo "make clean        remove environments, caches and the demo's outputs"
 
 setup: $(VENV)/.ready
+	@echo "Ready: $(VENV)"
 
 $(VENV)/.ready: pyproject.toml constraints.txt .ci/make-venv
 	@.ci/make-venv "$(PYTHON)" $(VENV)
 	@touch $@
 
-demo: setup
+demo: $(VENV)/.ready
 	@rm -rf $(DEMO)
 	@$(VENV)/bin/contagion run black_thursday --seed 7 --out $(DEMO)/black_thursday-7
 	@$(VENV)/bin/contagion run october_2025 --seed 7 --out $(DEMO)/october_2025-7
 
-test: setup
+test: $(VENV)/.ready
 	@$(PY) -m pytest -n $(WORKERS) $(ARGS)
 
 test-newest:
@@ -42,13 +43,13 @@ test-newest:
 	.ci/make-venv "$$python" $(NEWEST_VENV)
 	@$(NEWEST_VENV)/bin/python -m pytest -n $(WORKERS) $(ARGS)
 
-bench: setup
+bench: $(VENV)/.ready
 	@$(PY) -m benchmarks $(ARGS)
 
-validate: setup
+validate: $(VENV)/.ready
 	@for name in $$($(VENV)/bin/contagion scenarios --names); do $(VENV)/bin/contagion validate $$name || exit $$?; done
 
-lint: setup
+lint: $(VENV)/.ready
 	@$(PY) -m ruff check .
 
 clean:

@@ -211,7 +211,6 @@ def main(arguments: list[str] | None = None) -> int:
     usage_error = typer.BadParameter.__base__  # its home differs between versions of typer
     try:
         code = app(arguments, prog_name="contagion", standalone_mode=False)
-        sys.stdout.flush()
         if code == INTERRUPTED:
             raise KeyboardInterrupt
         return code or OK
@@ -223,10 +222,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error), INTERRUPTED, debug)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted; nothing was saved", INTERRUPTED, debug)
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
-        _drop_stdout()
-        return OK
-    except SystemExit as error:  # how typer answers a closed pipe
+    except SystemExit as error:  # how typer and rich answer a reader, `head` say, that has seen enough
         if isinstance(error.__context__, BrokenPipeError):
             return OK
         raise

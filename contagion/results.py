@@ -219,7 +219,6 @@ def _appearing_at_once(out: Path) -> Iterator[Path]:
                 path.mkdir()
                 made.append(path)
             stage.rename(out)
-        _sync_folder(out if inside else out.parent)
     except BaseException as error:
         shutil.rmtree(stage, ignore_errors=True)
         for path in moved:
@@ -231,6 +230,7 @@ def _appearing_at_once(out: Path) -> Iterator[Path]:
             message = f"results could not be written to {out}: {_reason(error)}; nothing is left there"
             raise ContagionError(message) from error
         raise
+    _sync_folder(out if inside else out.parent)
 
 
 def _nearest_folder(out: Path) -> Path:
@@ -251,13 +251,13 @@ def _sha256_on_disk(path: Path) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # folders cannot be opened there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Make new names in a folder outlast a power cut, where the system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _reason(error: OSError) -> str:

@@ -34,7 +34,7 @@ LEDGER = pd.DataFrame(
 )
 FACTS = pd.DataFrame(
     {
-        "name": ["fund before", "liquidated notional on all venues of the day, as the venues reported it"],
+        "name": ["fund before", "liquidated notional [all venues] of the day, as the venues reported it"],
         "observed": [35_508.0, 2.25e9],
         "simulated": [float("nan"), 1.98e9],
         "unit": ["XBT", "USD"],
@@ -319,6 +319,7 @@ def test_every_amount_of_the_summary_is_a_sum_of_ledger_rows(capsys: pytest.Capt
 def test_only_facts_that_were_no_inputs_stand_beside_simulated_ones(capsys: pytest.CaptureFixture[str]) -> None:
     text = rendered(tiny_result(), capsys)
     assert "2,250,000,000" in text and "1,980,000,000" in text
+    assert "liquidated notional [all venues]" in text
     assert "35,508" not in text
     assert "1 other fact served as input." in text
 

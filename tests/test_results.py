@@ -131,6 +131,25 @@ def test_a_full_disk_is_one_message_and_leaves_nothing(
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["empty"]
 
 
+@pytest.mark.parametrize(("out", "failing_move"), [("new/deep", 1), ("empty", 3)])
+def test_a_failure_at_the_last_moment_leaves_nothing(
+    result: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, failing_move: int
+) -> None:
+    (tmp_path / "empty").mkdir()
+    rename, moves = Path.rename, []
+
+    def unreliable(self: Path, target: Path) -> Path:
+        moves.append(target)
+        if len(moves) == failing_move:
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", unreliable)
+    with pytest.raises(ContagionError, match="Input/output error; nothing is left"):
+        save(result, tmp_path / out)
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["empty"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="limits on file size are a POSIX facility")
 def test_a_real_refusal_of_the_system_leaves_nothing(tmp_path: Path) -> None:
     script = """
