@@ -56,4 +56,4 @@ class Streams:
     def uniforms(self, purpose: str, keys: np.ndarray, step: int = 0) -> np.ndarray:
         """One uniform in (0, 1) per entity key, shape of `keys`; depends only on (seed, purpose, step, key)."""
         word = mix(mix(np.asarray(keys, dtype=np.uint64) ^ self.salt(purpose, step)))
-        return ((word >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+        return ((word >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52

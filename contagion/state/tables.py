@@ -70,6 +70,11 @@ class Instruments:
     tier_deduction: Floats  # c_k of MM(N) = N r_k - c_k [settlement asset]
     tier_initial: Floats  # initial margin rate inside the tier [1]
     haircut_value: Floats  # share of a positive unit that counts as margin equity [1]
+    open_interest: Floats = None  # sum of positive units, refreshed by the audit after trades [units]
+
+    def __post_init__(self) -> None:
+        if self.open_interest is None:
+            self.open_interest = np.zeros(len(self.names))
 
 
 @dataclass(slots=True)

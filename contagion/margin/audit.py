@@ -1,0 +1,215 @@
+"""Marks every account and holds the books to account: the checks of docs/model.md section 6, in every run.
+
+The audit of a step does three things in one pass over memory: it marks accounts (equity, requirement), lists those in
+breach or below the warning level, and recomputes every agent's net worth from state to compare it with what opening
+units, receipts and payments say it must be. A difference stops the run.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from contagion.errors import InvariantError
+from contagion.margin.kernels import audit_agents, audit_institutions, out_of_range, scan_breaches, sum_units
+from contagion.state.codes import Cause, InstrumentKind, Phase
+from contagion.state.world import World
+
+TOLERANCE = 1e-9
+"""Of an agent's gross assets and liabilities."""
+
+
+class Audit:
+    """Marking and checking, with the lists it finds.
+
+    Attributes
+    ----------
+    breached, warned : ndarray
+        Rows of accounts strictly below their requirement; below the warning level but not in breach.
+    """
+
+    def __init__(self, world: World) -> None:
+        state = world.state
+        self.world = world
+        accounts, agents = len(state.accounts.balance), state.n_agents
+        self._breached = np.empty(accounts, np.int32)
+        self._warned = np.empty(accounts, np.int32)
+        self._limited = np.empty(accounts, np.int32)
+        self._limited_change = np.empty(accounts)
+        self._suspects = np.empty(agents, np.int32)
+        self._suspect_worth, self._suspect_gross = np.empty(agents), np.empty(agents)
+        self._counts = np.zeros(4, np.int64)
+        self._settle = np.empty(len(state.books.venue))
+        self._settle_audited = np.empty(len(state.books.venue))
+        self.breached = self._breached[:0]
+        self.warned = self._warned[:0]
+        instruments, books, positions = state.instruments, state.books, state.positions
+        self._agent_columns = (
+            state.agents.account_start, state.agents.holding_start, state.holdings.asset, state.holdings.units,
+            state.assets.fundamental, state.assets.audited,
+        )  # fmt: skip
+        self._account_columns = (
+            state.accounts.book, state.accounts.start, state.accounts.balance, state.accounts.equity,
+            state.accounts.requirement, state.accounts.value, state.accounts.flags,
+        )  # fmt: skip
+        self._tiers = (
+            instruments.long_only, instruments.tier_start, instruments.tier_floor, instruments.tier_rate,
+            instruments.tier_deduction,
+        )  # fmt: skip
+        self._position_columns = (positions.instrument, positions.units)
+        self._book_columns = (books.warning, self._settle, self._settle_audited, books.venue)
+
+    # -- breaches between rounds --------------------------------------------------------------------------------
+
+    def scan(self) -> np.ndarray:
+        """Accounts in breach at the marks of a new round, without the audit; rows of Accounts."""
+        state = self.world.state
+        accounts, instruments = state.accounts, state.instruments
+        found = scan_breaches(
+            accounts.book, accounts.start, accounts.balance, accounts.flags, *self._position_columns,
+            instruments.mark, instruments.equity_price, *self._tiers, self._breached,
+        )  # fmt: skip
+        self.breached = self._breached[:found]
+        return self.breached
+
+    # -- the audit ----------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Mark, list and check; moves the audited prices to the current ones.
+
+        Raises
+        ------
+        InvariantError
+            Names phase, step, round, agent and amount.
+        """
+        world, state = self.world, self.world.state
+        agents, instruments, books = state.agents, state.instruments, state.books
+        np.take(state.assets.fundamental, books.settle, out=self._settle)
+        np.take(world.bookkeeper.audited_settle, books.settle, out=self._settle_audited)
+        books.owed[:] = 0.0
+        books.shortfall[:] = 0.0
+        self._counts[:] = 0
+        audit_agents(
+            0, state.n_agents, agents.cash, agents.worth, *self._agent_columns, *self._account_columns, books.venue,
+            books.warning, self._settle, self._settle_audited, books.venue, *self._position_columns,
+            instruments.mark, instruments.equity_price, instruments.value_price, instruments.audited_price,
+            *self._tiers, books.owed, books.shortfall, self._breached, self._warned, self._limited,
+            self._limited_change, self._suspects, self._suspect_worth, self._suspect_gross, self._counts, TOLERANCE,
+            state.first_trader,
+        )  # fmt: skip
+        n_breached, n_warned, n_limited, n_suspects = self._counts.tolist()
+        self.breached, self.warned = self._breached[:n_breached], self._warned[:n_warned]
+        if n_limited:
+            self._book_limited_liability(n_limited)
+        self._settle_suspects(n_suspects)
+        if world.bookkeeper.traded:
+            self._check_sums()
+        self._check_ranges()
+        instruments.audited_price[:] = instruments.value_price
+        state.assets.audited[:] = state.assets.fundamental
+        world.bookkeeper.audited_settle[:] = state.assets.fundamental
+
+    def _book_limited_liability(self, count: int) -> None:
+        """A non-recourse account below zero costs its owner nothing more: its venue carries the difference."""
+        state = self.world.state
+        accounts = self._limited[:count]
+        venue = state.books.venue[state.accounts.book[accounts]]
+        owner = state.accounts.owner[accounts]
+        self.world.bookkeeper.book(Cause.LIMITED_LIABILITY, venue, owner, self._limited_change[:count])
+
+    def _settle_suspects(self, count: int) -> None:
+        """Compare the agents the pass could not settle by itself."""
+        state = self.world.state
+        agents, books, assets, instruments, loans = (
+            state.agents, state.books, state.assets, state.instruments, state.loans,
+        )  # fmt: skip
+        first = state.first_trader
+        partial, gross = self._suspect_worth[:count], self._suspect_gross[:count]
+        audit_institutions(
+            first, agents.worth, partial, gross, books.venue, books.balance, self._settle, self._settle_audited,
+            books.owed, assets.issuer, assets.supply, assets.fundamental, assets.audited, instruments.venue,
+            instruments.kind, instruments.customer_units, instruments.value_price, instruments.audited_price,
+            instruments.book, loans.lender, loans.borrower, loans.face,
+        )  # fmt: skip
+        suspects = self._suspects[:count]
+        if len(loans.face) and count > first:
+            position = {int(agent): row for row, agent in enumerate(suspects[first:], start=first)}
+            for lender, borrower, face in zip(loans.lender, loans.borrower, loans.face, strict=True):
+                if int(lender) in position:
+                    partial[position[int(lender)]] += face
+                if int(borrower) in position:
+                    partial[position[int(borrower)]] -= face
+        expected = agents.worth[suspects]
+        error = np.abs(partial - expected)
+        error[0] = 0.0 if np.isfinite(partial[0]) else np.inf  # outside is unbounded: only its flows are checked
+        if not (error <= TOLERANCE * np.maximum(gross, 1.0)).all():
+            worst = int(np.nanargmax(np.where(np.isfinite(error), error / np.maximum(gross, 1.0), np.inf)))
+            self._fail(
+                f"net worth of {state.agent_name(int(suspects[worst]))} is {partial[worst]:.9g} USD from state but "
+                f"{expected[worst]:.9g} USD from revaluation, receipts and payments",
+                float(partial[worst] - expected[worst]),
+            )
+        agents.worth[suspects[1:]] = partial[1:]
+
+    def _check_sums(self) -> None:
+        """Contracts add to zero, spot and debt add to what the venue's books say, balances add to the book's."""
+        world, state = self.world, self.world.state
+        instruments, accounts, books = state.instruments, state.accounts, state.books
+        rows = len(instruments.names)
+        net, gross, customers, long = np.zeros((4, rows))
+        sum_units(*self._position_columns[:1], state.positions.account, state.positions.units, accounts.flags,
+                  net, gross, customers, long)  # fmt: skip
+        contract = instruments.kind <= InstrumentKind.INVERSE
+        target = np.where(contract, 0.0, instruments.customer_units)
+        found = np.where(contract, net, customers)
+        wrong = ~(np.abs(found - target) <= TOLERANCE * np.maximum(gross, 1e-12))
+        if wrong.any():
+            worst = int(np.flatnonzero(wrong)[0])
+            self._fail(
+                f"units of {instruments.names[worst]} add to {found[worst]:.9g}, not {target[worst]:.9g}",
+                float(found[worst] - target[worst]),
+            )
+        total = np.bincount(accounts.book, weights=accounts.balance, minlength=len(books.venue))
+        size = np.bincount(accounts.book, weights=np.abs(accounts.balance), minlength=len(books.venue))
+        wrong = ~(np.abs(total - books.balance) <= TOLERANCE * np.maximum(size, 1.0))
+        if wrong.any():
+            worst = int(np.flatnonzero(wrong)[0])
+            self._fail(f"balances of {books.names[worst]} do not add up", float(total[worst] - books.balance[worst]))
+        instruments.open_interest[:] = long
+        world.bookkeeper.traded = False
+
+    def _check_ranges(self) -> None:
+        """No negative cash or holdings of institutions, no negative price or depth, no NaN."""
+        state = self.world.state
+        held = state.holdings
+        what, row = out_of_range(
+            state.agents.cash, state.instruments.mark, state.instruments.depth, held.owner, held.units, TOLERANCE
+        )
+        if what == 1:
+            self._fail(f"cash of {state.agent_name(row)} is negative or not a number", float(state.agents.cash[row]))
+        if what in (2, 3):
+            column = state.instruments.mark if what == 2 else state.instruments.depth
+            self._fail(f"{('mark', 'depth')[what - 2]} of {state.instruments.names[row]}", float(column[row]))
+        if what == 4:
+            owner = state.agent_name(int(held.owner[row]))
+            self._fail(f"{state.assets.names[held.asset[row]]} held by {owner} is negative", float(held.units[row]))
+        self._check_rows()
+
+    def _check_rows(self) -> None:
+        """Rows are positive and finite, and value crosses the border of the model only for listed reasons."""
+        state = self.world.state
+        if not len(self.world.bookkeeper.ledger.rows_of_step()):
+            return
+        improper = self.world.bookkeeper.ledger.improper()
+        if len(improper):
+            row = improper[0]
+            self._fail(
+                f"ledger row {Cause(int(row['cause'])).name.lower()} from {state.agent_name(int(row['payer']))} to "
+                f"{state.agent_name(int(row['payee']))}", float(row["amount"]),
+            )  # fmt: skip
+
+    def _fail(self, what: str, amount: float) -> None:
+        book = self.world.bookkeeper
+        phase = Phase(int(book.phase)).name.lower()
+        raise InvariantError(
+            f"{what} (phase {phase}, step {book.ledger.step}, round {book.ledger.round}; difference {amount:.6g})"
+        )

@@ -1,0 +1,283 @@
+"""Phases 1-3 for prices: index paths and scheduled shocks, oracles, venue basis, funding, and the marks of a round."""
+
+from __future__ import annotations
+
+import math
+
+import numba as nb
+import numpy as np
+
+from contagion.errors import InputError
+from contagion.scenario.schema import LendingPool
+from contagion.state.codes import Cause, InstrumentKind, Phase
+from contagion.state.world import World
+
+_LINEAR, _INVERSE, _SPOT, _DEBT = (int(kind) for kind in InstrumentKind)
+SECONDS_PER_YEAR = 365.0 * 86400.0
+
+
+class Pricing:
+    """Moves prices from one step to the next, and re-marks instruments between rounds.
+
+    Marks of an exchange are ``index * exp(basis + temporary)``: `basis` is what arbitrage has not closed yet,
+    `temporary` the impact that decays by itself. A protocol's prices are those its oracle published last.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        state, scenario = world.state, world.scenario
+        rows, assets = len(state.instruments.names), len(state.assets.names)
+        seconds = scenario.dt.total_seconds()
+        half_life = world.impact.half_life
+        self.decay = math.exp(-math.log(2.0) * seconds / half_life) if half_life > 0 else 0.0
+        self.arbitrage_speed = np.ones(rows)
+        self.arbitrage_capacity = np.full(rows, np.inf)
+        self.follows_index = np.zeros(rows, np.bool_)
+        self.funding_interest, self.funding_cap = np.zeros(rows), np.zeros(rows)
+        self.funding_per_step = np.zeros(rows)  # share of a funding interval
+        self.latency = np.zeros(rows, np.int64)
+        self.heartbeat = np.zeros(rows, np.int64)
+        self.deviation = np.zeros(rows)
+        self.noise_scale = np.zeros(rows)
+        self.source = np.zeros(rows, np.int64)  # 0 market, 1 redemption, 2 fixed
+        self.manipulated = np.zeros(rows)  # log factor on what the oracle publishes
+        self.frozen_until = np.full(rows, -1, np.int64)
+        self.volatility_factor = np.ones(assets)
+        for venue in world.venues.values():
+            for row in venue.instruments:
+                self._read_rules(venue.spec, row, seconds)
+        self.has_funding = bool(self.funding_per_step.any())
+        self.funding_rows = [row for row in range(rows) if self.funding_per_step[row] > 0]
+        self.has_oracles = any(isinstance(venue.spec, LendingPool) for venue in world.venues.values())
+        self.has_noise = bool(self.noise_scale.any())
+        self.noise = np.zeros(rows)
+        self.history = np.empty((int(self.latency.max(initial=0)) + 1, 2, assets))
+        self.history[:, 0], self.history[:, 1] = state.assets.market, state.assets.redemption
+        self.jumps = np.zeros(assets)  # log price gaps of shocks so far
+        self.extrema = np.vstack([state.assets.index, state.assets.index])  # low and high of the index so far
+        self._schedule: dict[int, list] = {}
+        self._undo: dict[int, list] = {}
+        for shock in scenario.shocks:
+            self._schedule.setdefault(shock.at, []).append(shock)
+        market = np.flatnonzero(state.assets.issuer < 0)
+        self.n_market = len(market)  # USD and market assets come first
+
+    def _read_rules(self, spec, row: int, seconds: float) -> None:
+        instruments, asset = self.world.state.instruments, int(self.world.state.instruments.asset[row])
+        if isinstance(spec, LendingPool):
+            name = self.world.state.assets.names[asset]
+            terms = spec.collateral.get(name)
+            oracle = terms.oracle if terms is not None and terms.oracle is not None else spec.oracle
+            self.latency[row] = oracle.latency
+            self.heartbeat[row] = max(1, math.ceil(oracle.heartbeat.total_seconds() / seconds))
+            self.deviation[row] = oracle.deviation
+            self.noise_scale[row] = oracle.noise
+            self.source[row] = ("market", "redemption", "fixed").index(oracle.source)
+            return
+        self.arbitrage_speed[row] = spec.arbitrage.speed
+        self.arbitrage_capacity[row] = math.inf if spec.arbitrage.capacity is None else spec.arbitrage.capacity
+        self.follows_index[row] = spec.mark == "index"
+        if spec.funding is not None and instruments.kind[row] in (_LINEAR, _INVERSE):
+            self.funding_interest[row], self.funding_cap[row] = spec.funding.interest, spec.funding.cap
+            self.funding_per_step[row] = seconds / spec.funding.interval.total_seconds()
+
+    # -- phase 1 ------------------------------------------------------------------------------------------------
+
+    def shock(self, step: int) -> bool:
+        """Fire the shocks due at a step that concern prices and depth; others are returned by :meth:`due`."""
+        if step in self._undo:
+            for undo in self._undo.pop(step):
+                undo()
+        if step not in self._schedule:
+            return False
+        for shock in self._schedule[step]:
+            getattr(self, f"_{shock.kind}", self._elsewhere)(shock, step)
+        return True
+
+    def due(self, step: int) -> list:
+        """Shocks of a step that act on agents: theft, halt, default."""
+        return [shock for shock in self._schedule.get(step, ()) if shock.kind in ("theft", "halt", "default")]
+
+    def _elsewhere(self, shock, step: int) -> None:
+        """Shocks on agents are the model's."""
+
+    def _later(self, shock, step: int, undo) -> None:
+        if shock.lasts:
+            self._undo.setdefault(step + shock.lasts, []).append(undo)
+
+    def _rows(self, shock) -> list[int]:
+        """Instruments a shock names: of its target venue if any, on its asset if any."""
+        state, world = self.world.state, self.world
+        found = [
+            row for row in range(len(state.instruments.names))
+            if (shock.target is None or int(state.instruments.venue[row]) == world.agent_rows[shock.target])
+            and (shock.asset is None or state.assets.names[state.instruments.asset[row]] == shock.asset)
+        ]
+        if not found:
+            raise InputError("shocks", f"{shock.kind} at {shock.at}", "a target and asset that some account can hold")
+        return found
+
+    def _price_gap(self, shock, step: int) -> None:
+        if shock.size <= -1.0:
+            raise InputError("shocks.size", shock.size, "a relative move above -1")
+        self.jumps[self.world.state.assets.row(shock.asset)] += math.log1p(shock.size)
+
+    def _depeg(self, shock, step: int) -> None:
+        assets = self.world.state.assets
+        assets.discount[assets.row(shock.asset)] -= math.log1p(shock.size)
+
+    def _volatility_jump(self, shock, step: int) -> None:
+        """From now on the log moves of the exogenous path are multiplied by `size`."""
+        world = self.world
+        columns = range(1, self.n_market) if shock.asset is None else [world.state.assets.row(shock.asset)]
+        path = world.path = world.path.copy()
+        end = min(step + shock.lasts, len(path) - 1) if shock.lasts else len(path) - 1
+        for column in columns:
+            before = path[max(step - 1, 0), column]
+            tail = path[end:, column] / path[end, column]
+            path[step : end + 1, column] = before * (path[step : end + 1, column] / before) ** shock.size
+            path[end:, column] = path[end, column] * tail
+            self.volatility_factor[column] *= shock.size
+            self._later(shock, step, lambda column=column: self._restore_volatility(column, shock.size))
+
+    def _restore_volatility(self, column: int, size: float) -> None:
+        self.volatility_factor[column] /= size
+
+    def _oracle_freeze(self, shock, step: int) -> None:
+        self.frozen_until[self._rows(shock)] = step + shock.lasts if shock.lasts else len(self.world.path) + 1
+
+    def _oracle_manipulation(self, shock, step: int) -> None:
+        rows = self._rows(shock)
+        self.manipulated[rows] += math.log1p(shock.size)
+        self._later(shock, step, lambda: np.subtract.at(self.manipulated, rows, math.log1p(shock.size)))
+
+    def _depth_withdrawal(self, shock, step: int) -> None:
+        makers = self.world.state.makers
+        rows = np.isin(makers.instrument, self._rows(shock))
+        makers.withdrawn[rows] = 1.0 - (1.0 - makers.withdrawn[rows]) * (1.0 - shock.size)
+        self._later(shock, step, lambda: makers.withdrawn.__setitem__(rows, 0.0))
+
+    # -- phases 2 and 3 -----------------------------------------------------------------------------------------
+
+    def advance(self, step: int) -> None:
+        """Time passes: impact decays, arbitrage closes part of the basis, funding accrues, oracles publish."""
+        state, world = self.world.state, self.world
+        assets, instruments = state.assets, state.instruments
+        if self.has_noise:
+            keys = np.arange(len(instruments.names), dtype=np.uint64)
+            draws = world.streams.generator("oracle noise", step).standard_normal(len(keys))
+            self.noise = self.noise_scale * draws
+        _advance(
+            world.path[step], self.jumps, assets.endogenous, assets.index, self.n_market, self.extrema, self.decay,
+            instruments.basis, instruments.temporary, instruments.flow, instruments.depth, self.arbitrage_speed,
+            self.arbitrage_capacity, instruments.cumulative_funding, instruments.mark, instruments.sign,
+            self.funding_interest, self.funding_cap, self.funding_per_step,
+        )  # fmt: skip
+        if self.has_funding:
+            self._funding_row()
+        self.reprice()
+        if self.has_oracles:
+            self.history[step % len(self.history), 0] = assets.market
+            self.history[step % len(self.history), 1] = assets.redemption
+            _publish(
+                step, self.history, instruments.asset, instruments.kind, instruments.oracle, instruments.oracle_step,
+                self.latency, self.heartbeat, self.deviation, self.source, self.manipulated, self.noise,
+                self.frozen_until,
+            )  # fmt: skip
+            self.reprice()
+
+    def _funding_row(self) -> None:
+        """The step's funding as one row a venue: it passes through the venue, account by account, inside the price."""
+        state, ledger = self.world.state, self.world.bookkeeper.ledger
+        for venue in self.world.venues.values():
+            total = 0.0
+            for row in venue.instruments:
+                if self.funding_per_step[row] > 0.0:
+                    rate = _funding_rate(
+                        state.instruments.basis[row] + state.instruments.temporary[row], self.funding_interest[row],
+                        self.funding_cap[row],
+                    )  # fmt: skip
+                    settle = state.assets.fundamental[state.books.settle[state.instruments.book[row]]]
+                    total += abs(rate) * self.funding_per_step[row] * state.instruments.mark[row] * settle * (
+                        state.instruments.open_interest[row]
+                    )
+            if total > 0.0:
+                ledger.append(Phase.MARK, Cause.FUNDING, venue.row, venue.row, np.array([total]))
+
+    def reprice(self) -> None:
+        """Freeze the marks of a round from index, impact and oracles."""
+        assets, instruments = self.world.state.assets, self.world.state.instruments
+        _reprice(
+            self.world.path[self.world.step], self.jumps, assets.endogenous, assets.index, assets.fundamental,
+            assets.redemption, assets.market, assets.discount, self.n_market, self.extrema, instruments.asset,
+            instruments.kind, instruments.mark, instruments.equity_price, instruments.value_price, instruments.basis,
+            instruments.temporary, instruments.cumulative_funding, instruments.debt_index, instruments.oracle,
+            self.follows_index,
+        )  # fmt: skip
+
+
+@nb.njit(cache=True)
+def _funding_rate(premium, interest, cap):
+    """Rate per interval: interest plus premium, clamped to the cap. Positive: longs pay. [1]"""
+    return min(cap, max(-cap, interest + math.expm1(premium)))
+
+
+@nb.njit(cache=True)
+def _advance(
+    path_row, jumps, endogenous, index, n_market, extrema, decay, basis, temporary, flow, depth, speed, capacity,
+    cumulative_funding, mark, sign, interest, cap, per_step,
+):  # fmt: skip
+    for k in range(len(basis)):
+        if per_step[k] > 0.0:
+            rate = _funding_rate(basis[k] + temporary[k], interest[k], cap[k])
+            cumulative_funding[k] += sign[k] * mark[k] * rate * per_step[k]
+        temporary[k] *= decay
+        flow[k] *= decay
+        close = speed[k] * abs(basis[k])
+        if depth[k] > 0.0 and capacity[k] < 1e300:
+            close = min(close, 0.01 * capacity[k] / depth[k])
+        basis[k] -= math.copysign(close, basis[k])
+
+
+@nb.njit(cache=True)
+def _reprice(
+    path_row, jumps, endogenous, index, fundamental, redemption, market, discount, n_market, extrema, asset, kind,
+    mark, equity_price, value_price, basis, temporary, cumulative_funding, debt_index, oracle, follows_index,
+):  # fmt: skip
+    for a in range(1, n_market):
+        price = path_row[a] * math.exp(jumps[a] + endogenous[a])
+        index[a] = fundamental[a] = redemption[a] = price
+        market[a] = price * math.exp(-discount[a])
+        extrema[0, a] = min(extrema[0, a], price)
+        extrema[1, a] = max(extrema[1, a], price)
+    for a in range(n_market, len(market)):
+        market[a] = index[a] = redemption[a] * math.exp(-discount[a])
+    for k in range(len(mark)):
+        a = asset[k]
+        if kind[k] == _LINEAR or kind[k] == _INVERSE:
+            price = index[a] if follows_index[k] else index[a] * math.exp(basis[k] + temporary[k])
+            mark[k] = price if kind[k] == _LINEAR else 1.0 / price
+            equity_price[k] = value_price[k] = mark[k] - cumulative_funding[k]
+        else:
+            growth = debt_index[k] if kind[k] == _DEBT else 1.0
+            mark[k] = equity_price[k] = oracle[k] * growth
+            value_price[k] = fundamental[a] * growth
+
+
+@nb.njit(cache=True)
+def _publish(
+    step, history, asset, kind, oracle, oracle_step, latency, heartbeat, deviation, source, manipulated, noise,
+    frozen_until,
+):  # fmt: skip
+    depth = len(history)
+    for k in range(len(oracle)):
+        if kind[k] != _SPOT and kind[k] != _DEBT:
+            continue
+        if source[k] == 2 or step <= frozen_until[k]:
+            continue
+        seen = max(step - latency[k], 0)
+        price = history[seen % depth, 1 if source[k] == 1 else 0, asset[k]] * math.exp(manipulated[k] + noise[k])
+        moved = abs(price / oracle[k] - 1.0) >= deviation[k] if oracle[k] > 0.0 else price != oracle[k]
+        if moved or step - oracle_step[k] >= heartbeat[k]:
+            oracle[k] = price
+            oracle_step[k] = step
