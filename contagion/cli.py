@@ -69,7 +69,7 @@ def run(
     ] = None,
     prices: Annotated[
         list[str] | None,
-        typer.Option(metavar="[ASSET=]FILE...", help="Price bars (CSV or Parquet) that replace the scenario's prices."),
+        typer.Option(metavar="[ASSET=]FILE...", help="Recorded price bars: files, folders, globs."),
     ] = None,
     settings: Settings = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary: the folder only.")] = False,
@@ -184,8 +184,8 @@ def _overrides(settings: list[str] | None, prices: list[str] | None = None) -> d
         named = [price.partition("=") for price in prices if "=" in price]
         if named and len(named) < len(prices):
             raise InputError("--prices", prices, "either FILE or ASSET=FILE for all of them")
-        files = {asset: file for asset, _, file in named} if named else prices
-        overrides["prices"] = {"process": "file", "files": files}
+        source = {asset: file for asset, _, file in named} if named else prices
+        overrides["prices"] = {"process": "file", "source": source}
     return overrides
 
 

@@ -160,7 +160,7 @@ def test_overrides_reach_the_scenario_with_their_types(world: SimpleNamespace) -
 )
 def test_price_files_replace_the_prices(world: SimpleNamespace, arguments: list[str], files: Any) -> None:
     assert main(["run", "tiny", *arguments]) == 0
-    assert world.asked == [("tiny", {"prices": {"process": "file", "files": files}})]
+    assert world.asked == [("tiny", {"prices": {"process": "file", "source": files}})]
 
 
 def test_quiet_prints_the_folder_only(world: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
