@@ -12,19 +12,29 @@ from contagion.network.debtrank import (
     interbank_leverage,
     susceptibility,
 )
+from contagion.network.exposures import EXPOSURE_KINDS, exposure_matrix, liability_matrix
+from contagion.network.generators import GENERATORS, generate_graph
+from contagion.network.io import read_graph, write_graph
 
 __all__ = [
+    "EXPOSURE_KINDS",
+    "GENERATORS",
     "Clearing",
     "DebtRank",
     "debtrank",
     "debtrank_balance_sheets",
     "dependency_matrix",
     "eisenberg_noe",
+    "exposure_matrix",
     "fragility",
     "furfine",
+    "generate_graph",
     "glasserman_young_bound",
     "interbank_leverage",
+    "liability_matrix",
+    "read_graph",
     "rogers_veraart",
     "solve_claim_values",
     "susceptibility",
+    "write_graph",
 ]
