@@ -15,12 +15,14 @@ from contagion.network.debtrank import (
 from contagion.network.exposures import EXPOSURE_KINDS, exposure_matrix, liability_matrix
 from contagion.network.generators import GENERATORS, generate_graph
 from contagion.network.io import read_graph, write_graph
+from contagion.network.reconstruction import Reconstruction, maximum_entropy, minimum_density
 
 __all__ = [
     "EXPOSURE_KINDS",
     "GENERATORS",
     "Clearing",
     "DebtRank",
+    "Reconstruction",
     "debtrank",
     "debtrank_balance_sheets",
     "dependency_matrix",
@@ -32,6 +34,8 @@ __all__ = [
     "glasserman_young_bound",
     "interbank_leverage",
     "liability_matrix",
+    "maximum_entropy",
+    "minimum_density",
     "read_graph",
     "rogers_veraart",
     "solve_claim_values",
