@@ -1,0 +1,240 @@
+"""Opening balance sheets: custody, claims and who holds them, loans, and the net worth that follows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from contagion.errors import InputError
+from contagion.scenario.layout import Layout
+from contagion.scenario.plans import Plan
+from contagion.scenario.schema import Exchange, LendingPool, Scenario, Vault
+from contagion.state.tables import Accounts, Agents, Assets, Books, Holdings, Loans, Positions
+
+
+def lay_out_holdings(layout: Layout, plans: list[Plan], n_agents: int) -> tuple[Holdings, np.ndarray]:
+    """Empty slots for what every agent may hold, and their CSR starts, shape (n_agents + 1,)."""
+    slots = _institution_slots(layout)
+    counts = np.zeros(n_agents, np.int32)
+    counts[: len(slots)] = [len(slot) for slot in slots]
+    for plan in plans:
+        counts[plan.agents] = len(plan.slots)
+    start = np.zeros(n_agents + 1, np.int32)
+    np.cumsum(counts, out=start[1:])
+    asset = np.empty(start[-1], np.int16)
+    asset[: start[len(slots)]] = [row for slot in slots for row in slot]
+    for plan in plans:
+        asset[start[plan.agents.start] : start[plan.agents.stop]] = np.tile(np.array(plan.slots, np.int16), plan.count)
+    owner = np.repeat(np.arange(n_agents, dtype=np.int32), counts)
+    return Holdings(owner, asset, np.zeros(len(asset))), start
+
+
+def _institution_slots(layout: Layout) -> list[list[int]]:
+    slots: list[set[int]] = [set() for _ in layout.names]
+    slots[0] = set(range(len(layout.assets.names)))
+    for row, spec in layout.specs.items():
+        coins = {int(layout.books.settle[book]) for book in layout.books_of.get(row, [])}
+        if isinstance(spec, LendingPool):
+            coins |= {layout.asset_rows[name] for name in (*spec.collateral, spec.asset)}
+        elif isinstance(spec, Vault):
+            coins |= {layout.asset_rows[name] for name in spec.holds}
+            for book in _backed_books(spec, layout):
+                coins.add(int(layout.books.settle[book]))
+        slots[row] |= coins
+        if row in layout.fund:
+            slots[layout.fund[row]] |= coins | ({layout.claim[row]} if row in layout.claim else set())
+    return [sorted(slot - {0}) for slot in slots]
+
+
+def _backed_books(spec: Vault, layout: Layout) -> list[int]:
+    return layout.books_of[layout.agent_rows[spec.backs]] if spec.backs else []
+
+
+class BalanceSheets:
+    """Fills cash and holdings of institutions, and of traders what they deposited."""
+
+    def __init__(
+        self, scenario: Scenario, layout: Layout, plans: list[Plan], agents: Agents, holdings: Holdings,
+        accounts: Accounts, positions: Positions,
+    ) -> None:  # fmt: skip
+        self.scenario, self.layout, self.plans = scenario, layout, plans
+        self.agents, self.holdings, self.accounts, self.positions = agents, holdings, accounts, positions
+
+    def hold(self, agent: int, asset: int, units: float) -> None:
+        """Add units in an agent's own hands; USD is cash."""
+        if asset == 0:
+            self.agents.cash[agent] += units
+            return
+        first, last = self.agents.holding_start[agent], self.agents.holding_start[agent + 1]
+        row = first + int(np.flatnonzero(self.holdings.asset[first:last] == asset)[0])
+        self.holdings.units[row] += units
+
+    def issue_claims(self) -> None:
+        """Claims at 1 USD: outside's, the vaults' and the traders'; supply is their sum, and so is the cash paid in."""
+        layout, assets = self.layout, self.layout.assets
+        for row, claim in layout.claim.items():
+            spec = layout.specs[row]
+            self.hold(0, claim, spec.supplied if isinstance(spec, LendingPool) else spec.deposits)
+        for row, spec in layout.specs.items():
+            if isinstance(spec, Vault):
+                for name, usd in spec.holds.items():
+                    asset = layout.asset_rows[name]
+                    self.hold(row, asset, usd / assets.index[asset])
+        for plan in self.plans:
+            if plan.role in ("borrower", "market_maker"):
+                continue
+            self.agents.cash[plan.agents] += 0.0 if plan.claims else plan.spec.capital
+            for claim in plan.claims:
+                first = self.agents.holding_start[plan.agents.start] + plan.slots.index(claim)
+                last = self.agents.holding_start[plan.agents.stop]
+                self.holdings.units[first : last : len(plan.slots)] = plan.spec.capital / len(plan.claims)
+            if plan.role == "hedger":
+                self._hold_spot(plan)
+            if plan.role == "depositor":
+                self.agents.cash[plan.agents] += plan.spec.wallet * plan.spec.capital
+        held = np.bincount(self.holdings.asset, weights=self.holdings.units, minlength=len(assets.names))
+        in_accounts = np.bincount(
+            layout.instruments.asset, weights=layout.instruments.customer_units * (layout.instruments.long_only == 1),
+            minlength=len(assets.names),
+        )  # fmt: skip
+        assets.supply[:] = np.where(assets.issuer >= 0, held + in_accounts, 0.0)
+        for row, claim in layout.claim.items():
+            self.agents.cash[row] += assets.supply[claim]
+        self._require_solution()
+
+    def _hold_spot(self, plan: Plan) -> None:
+        """Spot of hedgers, equal in value to their short contracts."""
+        instruments = self.layout.instruments
+        units = self.positions.units[plan.positions].reshape(plan.count, -1)
+        first, last = self.agents.holding_start[plan.agents.start], self.agents.holding_start[plan.agents.stop]
+        held = self.holdings.units[first:last].reshape(plan.count, len(plan.slots))
+        for column, row in enumerate(plan.instruments):
+            asset = int(instruments.asset[row])
+            usd = np.abs(units[:, column]) / self.layout.units_per_usd(row)
+            held[:, plan.slots.index(asset)] += usd / self.layout.assets.index[asset]
+
+    def _require_solution(self) -> None:
+        """Vaults that hold each other's claims have a value only if somebody else holds some of them."""
+        layout, assets = self.layout, self.layout.assets
+        order = {row: place for place, row in enumerate(layout.claim)}
+        shares = np.zeros((len(order), len(order)))
+        for row, spec in layout.specs.items():
+            for name, usd in spec.holds.items() if isinstance(spec, Vault) else ():
+                target = layout.agent_rows.get(name)
+                if target in order and usd > 0.0:
+                    shares[order[row], order[target]] = usd / assets.supply[layout.claim[target]]
+        if shares.any() and np.abs(np.linalg.eigvals(shares)).max() > 1.0 - 1e-9:
+            cycle = [layout.names[row] for row in order if shares[order[row]].any()]
+            raise InputError("protocols.holds", " and ".join(cycle), "vaults with depositors besides each other")
+
+    def post_backstops(self) -> None:
+        """Vaults pay for what they hold and post their share of the rest at the exchange they back."""
+        for row, spec in self.layout.specs.items():
+            if not isinstance(spec, Vault):
+                continue
+            cash = self.agents.cash[row] - sum(spec.holds.values())
+            if cash < 0.0:
+                name = self.layout.names[row]
+                paid_in = self.layout.assets.supply[self.layout.claim[row]]
+                raise InputError(f"protocols.{name}.holds", sum(spec.holds.values()), f"at most the deposits, {paid_in:g}")
+            books = _backed_books(spec, self.layout)
+            posted = spec.backstop_share * cash if books else 0.0
+            self.agents.cash[row] = cash - posted
+            for book in books:
+                account = self._account(row, book)
+                usd = posted / len(books)
+                self.accounts.value[account] = usd
+                units = usd / self.layout.assets.index[self.layout.books.settle[book]]
+                self.accounts.balance[account] = self.accounts.deposits[account] = units
+
+    def _account(self, owner: int, book: int) -> int:
+        first, last = self.agents.account_start[owner], self.agents.account_start[owner + 1]
+        return first + int(np.flatnonzero(self.accounts.book[first:last] == book)[0])
+
+    def fund_exchanges(self, books: Books) -> None:
+        """Custody of what customers deposited, own equity, and the money of funds and reserves."""
+        for row, spec in self.layout.specs.items():
+            if isinstance(spec, Exchange):
+                self.agents.cash[row] += spec.equity
+                self.agents.cash[self.layout.fund[row]] += spec.insurance_fund.size
+                for book in self.layout.books_of.get(row, []):
+                    self.hold(row, int(books.settle[book]), float(books.balance[book]))
+            elif isinstance(spec, LendingPool):
+                self.agents.cash[self.layout.fund[row]] += spec.reserve.size
+
+    def fund_pools(self) -> None:
+        """Pools have collateral in custody, and lent out part of what was supplied."""
+        layout, instruments = self.layout, self.layout.instruments
+        for row, spec in layout.specs.items():
+            if not isinstance(spec, LendingPool):
+                continue
+            debt = layout.debt_row[row]
+            lent = -instruments.customer_units[debt] * instruments.mark[debt]
+            liquid = self.agents.cash[row] - lent
+            if liquid < 0.0:
+                name, supplied = layout.names[row], float(self.agents.cash[row])
+                raise InputError(f"protocols.{name}.supplied", supplied, f"at least {lent:.6g}, what borrowers owe")
+            self.agents.cash[row] = 0.0
+            lent_asset = int(instruments.asset[debt])
+            self.hold(row, lent_asset, liquid / layout.assets.index[lent_asset])
+            for name in spec.collateral:
+                held = layout.instrument_rows[row, name]
+                self.hold(row, int(instruments.asset[held]), float(instruments.customer_units[held]))
+
+    def lend(self, books: Books) -> Loans:
+        """Loans between agents: the scenario's, and what exchanges lent out of customers' cash (due after the run).
+
+        The scenario's loans were paid out before the opening: what the borrower still has of them is in its capital.
+        """
+        credit, steps = self.scenario.credit, self.scenario.steps
+        loans = [
+            (self.agent(loan.lender, f"credit.loans.{order}.lender"),
+             self.agent(loan.borrower, f"credit.loans.{order}.borrower"), loan.amount, loan.due)
+            for order, loan in enumerate(credit.loans)
+        ]  # fmt: skip
+        for row, spec in self.layout.specs.items():
+            if not isinstance(spec, Exchange) or spec.reserve_ratio == 1.0:
+                continue
+            where = f"exchanges.{self.layout.names[row]}.lent_to"
+            if spec.lent_to is None:
+                raise InputError(where, None, "the agent that owes the part of customers' cash that is not in reserve")
+            borrower = self.agent(spec.lent_to, where)
+            custody = sum(books.balance[book] for book in self.layout.books_of[row] if books.settle[book] == 0)
+            lent = (1.0 - spec.reserve_ratio) * float(custody)
+            self.agents.cash[row] -= lent
+            self.agents.cash[borrower] += lent
+            loans.append((row, borrower, lent, steps + 1))
+        lender, borrower, face, due = zip(*loans, strict=True) if loans else ((), (), (), ())
+        return Loans(
+            np.array(lender, np.int64), np.array(borrower, np.int64), np.array(face, float), np.array(due, np.int64),
+            np.full(len(loans), credit.recovery_cash), np.full(len(loans), credit.recovery_claims),
+        )  # fmt: skip
+
+    def agent(self, name: str, where: str) -> int:
+        """Row of an agent by name: an institution, a group of one, or ``group:ordinal``."""
+        if name in self.layout.agent_rows:
+            return self.layout.agent_rows[name]
+        group, _, ordinal = name.rpartition(":")
+        for plan in self.plans:
+            if plan.name == name and plan.count == 1:
+                return plan.agents.start
+            if plan.name == group and ordinal.isdecimal() and int(ordinal) < plan.count:
+                return plan.agents.start + int(ordinal)
+        raise InputError(where, name, "an institution, a trader group with count 1, or group:ordinal")
+
+
+def net_worth(agents: Agents, accounts: Accounts, books: Books, holdings: Holdings, loans: Loans, assets: Assets):
+    """Net worth of every agent at fundamental values, shape (n_agents,). [USD]
+
+    Cash, holdings, positive equity of accounts at other venues and loans granted, less positive equity of customers'
+    accounts, claims issued and loans owed.
+    """
+    n = len(agents.cash)
+    worth = agents.cash + np.bincount(holdings.owner, holdings.units * assets.fundamental[holdings.asset], n)
+    venue = books.venue[accounts.book] if len(books.venue) else np.zeros(0, np.int64)
+    value = np.where(venue == accounts.owner, 0.0, np.maximum(accounts.value, 0.0))
+    worth += np.bincount(accounts.owner, value, n)
+    worth -= np.bincount(venue, value, n)
+    worth += np.bincount(loans.lender, loans.face, n) - np.bincount(loans.borrower, loans.face, n)
+    issued = assets.issuer >= 0
+    np.subtract.at(worth, assets.issuer[issued], (assets.supply * assets.fundamental)[issued])
+    return worth

@@ -1,0 +1,197 @@
+"""Names to rows: institutions, assets, margin books and instruments of a scenario, at its opening prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from contagion.errors import InputError
+from contagion.scenario.schema import Contract, Exchange, LendingPool, Scenario, Vault
+from contagion.state.codes import AgentKind, InstrumentKind
+from contagion.state.tables import Assets, Books, Instruments
+
+FUND_NAME, RESERVE_NAME = "insurance_fund", "reserve"
+
+
+@dataclass(slots=True)
+class Layout:
+    """Where everything but the traders stands."""
+
+    names: list[str]  # institutions by agent row
+    kinds: list[AgentKind]
+    agent_rows: dict[str, int]
+    specs: dict[int, Exchange | LendingPool | Vault]  # agent row -> what the scenario says
+    fund: dict[int, int]  # venue row -> agent row of its fund
+    asset_rows: dict[str, int]
+    claim: dict[int, int]  # protocol row -> asset row
+    assets: Assets
+    books: Books
+    instruments: Instruments
+    books_of: dict[int, list[int]]  # venue row -> books
+    instruments_of: dict[int, list[int]]  # book -> instruments
+    instrument_rows: dict[tuple[int, str], int]  # (venue row, asset) -> contract or collateral
+    debt_row: dict[int, int]  # pool row -> debt instrument
+
+    def units_per_usd(self, instrument: int) -> float:
+        """Units of an instrument that make one USD of notional. [1 / USD]"""
+        settle = self.books.settle[self.instruments.book[instrument]]
+        return 1.0 / float(self.instruments.mark[instrument] * self.assets.index[settle])
+
+
+def lay_out(scenario: Scenario, opening: np.ndarray) -> Layout:
+    """Rows of the institutions of a scenario.
+
+    Parameters
+    ----------
+    opening : ndarray of shape (1 + n market assets,)
+        Opening prices, USD first. [USD]
+    """
+    names, kinds, specs, fund = ["outside"], [AgentKind.OUTSIDE], {}, {}
+    for venues, kind, suffix in (
+        (scenario.exchanges, AgentKind.EXCHANGE, FUND_NAME),
+        (scenario.protocols, AgentKind.PROTOCOL, RESERVE_NAME),
+    ):
+        first = len(names)
+        names += list(venues)
+        kinds += [kind] * len(venues)
+        specs |= {first + order: spec for order, spec in enumerate(venues.values())}
+        for row in range(first, first + len(venues)):
+            if not isinstance(specs[row], Vault):
+                fund[row] = len(names)
+                names.append(f"{names[row]}/{suffix}")
+                kinds.append(AgentKind.FUND)
+    agent_rows = {name: row for row, name in enumerate(names)}
+    claim_rows = [agent_rows[name] for name in scenario.protocols]
+    asset_names = ["USD", *scenario.assets, *scenario.protocols]
+    if len(set(asset_names)) < len(asset_names) or len(agent_rows) < len(names):
+        twice = next(name for name in asset_names + names if (asset_names + names[1:]).count(name) > 1)
+        raise InputError("name", twice, "a name used once among assets, exchanges and protocols, and not USD or outside")
+    asset_rows = {name: row for row, name in enumerate(asset_names)}
+    claim = {row: len(opening) + order for order, row in enumerate(claim_rows)}
+    builder = _Tables(asset_names, np.concatenate([opening, np.ones(len(claim))]))
+    for row, spec in specs.items():
+        if isinstance(spec, Exchange):
+            builder.exchange(row, names[row], spec, list(scenario.assets), asset_rows)
+        elif isinstance(spec, LendingPool):
+            builder.pool(row, names[row], spec, asset_rows)
+    return Layout(
+        names, kinds, agent_rows, specs, fund, asset_rows, claim, _assets(scenario, builder.price, claim_rows),
+        builder.book_table(), builder.instrument_table(), builder.books_of, builder.instruments_of,
+        builder.instrument_rows, builder.debt_row,
+    )  # fmt: skip
+
+
+def _assets(scenario: Scenario, price: np.ndarray, issuers: list[int]) -> Assets:
+    count, claims = len(price), len(issuers)
+    market = count - claims
+    volatility = np.zeros(count)
+    volatility[1:market] = [asset.volatility for asset in scenario.assets.values()]
+    return Assets(
+        names=["USD", *scenario.assets, *scenario.protocols],
+        index=price.copy(), fundamental=price.copy(), redemption=price.copy(), market=price.copy(),
+        discount=np.zeros(count),
+        issuer=np.array([-1] * market + issuers),
+        supply=np.zeros(count), par=np.full(count, np.inf), volatility=volatility, endogenous=np.zeros(count),
+        audited=price.copy(),
+    )  # fmt: skip
+
+
+class _Tables:
+    """Collects books and instruments row by row."""
+
+    def __init__(self, asset_names: list[str], price: np.ndarray) -> None:
+        self.asset_names, self.price = asset_names, price
+        self.books: list[tuple[str, int, int, float]] = []  # name, venue, settle, warning
+        self.rows: list[tuple[str, int, int, InstrumentKind, int, float, int]] = []
+        self.tiers: list[list[tuple[float, float, float]]] = []  # floor, maintenance, initial
+        self.books_of: dict[int, list[int]] = {}
+        self.instruments_of: dict[int, list[int]] = {}
+        self.instrument_rows: dict[tuple[int, str], int] = {}
+        self.debt_row: dict[int, int] = {}
+
+    def exchange(self, venue: int, name: str, spec: Exchange, market: list[str], asset_rows: dict[str, int]) -> None:
+        contracts = spec.contracts or {asset: Contract() for asset in market}
+        by_settlement: dict[str, list[tuple[str, Contract]]] = {}
+        for asset, contract in contracts.items():
+            settle = asset if contract.kind == "inverse" else contract.settlement
+            by_settlement.setdefault(settle, []).append((asset, contract))
+        for settle, group in by_settlement.items():
+            book = self._book(venue, f"{name}:{settle}", asset_rows[settle], spec.warning)
+            for asset, contract in group:
+                price = float(self.price[asset_rows[asset]])
+                if contract.kind == "inverse":
+                    kind, mark = InstrumentKind.INVERSE, 1.0 / price
+                else:
+                    kind, mark = InstrumentKind.LINEAR, price
+                tiers = [(tier.floor, tier.maintenance, tier.initial) for tier in contract.tiers]
+                row = self._instrument(venue, name, asset, asset_rows[asset], kind, book, mark, 0, tiers)
+                self.instrument_rows[venue, asset] = row
+
+    def pool(self, venue: int, name: str, spec: LendingPool, asset_rows: dict[str, int]) -> None:
+        if spec.asset in spec.collateral:
+            raise InputError(f"protocols.{name}.collateral", spec.asset, "assets other than the one that is lent")
+        book = self._book(venue, f"{name}:USD", 0, 1.0)
+        for asset, terms in spec.collateral.items():
+            tiers = [(0.0, 1.0 - terms.liquidation_threshold, 1.0 - terms.ltv)]
+            row = asset_rows[asset]
+            self.instrument_rows[venue, asset] = self._instrument(
+                venue, name, asset, row, InstrumentKind.SPOT, book, float(self.price[row]), 1, tiers
+            )
+        row = asset_rows[spec.asset]
+        self.debt_row[venue] = self._instrument(
+            venue, name, spec.asset, row, InstrumentKind.DEBT, book, float(self.price[row]), 0, [(0.0, 0.0, 0.0)]
+        )
+
+    def _book(self, venue: int, name: str, settle: int, warning: float) -> int:
+        self.books.append((name, venue, settle, warning))
+        row = len(self.books) - 1
+        self.books_of.setdefault(venue, []).append(row)
+        self.instruments_of[row] = []
+        return row
+
+    def _instrument(self, venue, name, asset, asset_row, kind, book, mark, long_only, tiers) -> int:
+        self.rows.append((f"{name}:{asset}", venue, asset_row, kind, book, mark, long_only))
+        self.tiers.append(tiers)
+        row = len(self.rows) - 1
+        self.instruments_of[book].append(row)
+        return row
+
+    def book_table(self) -> Books:
+        names, venue, settle, warning = zip(*self.books, strict=True) if self.books else ((), (), (), ())
+        count = len(names)
+        return Books(
+            names=list(names), venue=np.array(venue, np.int64), settle=np.array(settle, np.int64),
+            balance=np.zeros(count), owed=np.zeros(count), shortfall=np.zeros(count),
+            warning=np.array(warning, float), isolated=np.zeros(count, np.int64),
+            takeover=np.full(count, -1, np.int64),
+        )  # fmt: skip
+
+    def instrument_table(self) -> Instruments:
+        columns = zip(*self.rows, strict=True) if self.rows else ((),) * 7
+        names, venue, asset, kind, book, mark, long_only = columns
+        count, mark = len(names), np.array(mark, float)
+        kind = np.array(kind, np.int64)
+        asset = np.array(asset, np.int64)
+        floor, rate, initial, deduction, start = [], [], [], [], [0]
+        for tiers in self.tiers:
+            previous, carried = tiers[0][1], 0.0
+            for lower, maintenance, opening in tiers:
+                # The deduction keeps maintenance continuous across a floor (Binance "cum", Hyperliquid).
+                carried += lower * (maintenance - previous)
+                previous = maintenance
+                floor.append(lower)
+                rate.append(maintenance)
+                initial.append(opening)
+                deduction.append(carried)
+            start.append(len(floor))
+        return Instruments(
+            names=list(names), venue=np.array(venue, np.int64), asset=asset, kind=kind,
+            book=np.array(book, np.int64), sign=np.where(kind == InstrumentKind.INVERSE, -1.0, 1.0), mark=mark,
+            equity_price=mark.copy(), value_price=mark.copy(), audited_price=mark.copy(), basis=np.zeros(count),
+            temporary=np.zeros(count), cumulative_funding=np.zeros(count), debt_index=np.ones(count),
+            oracle=self.price[asset], oracle_step=np.zeros(count, np.int64), depth=np.zeros(count),
+            flow=np.zeros(count), customer_units=np.zeros(count), long_only=np.array(long_only, np.int64),
+            tier_start=np.array(start, np.int64), tier_floor=np.array(floor), tier_rate=np.array(rate),
+            tier_deduction=np.array(deduction), tier_initial=np.array(initial), haircut_value=np.ones(count),
+        )  # fmt: skip
