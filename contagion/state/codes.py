@@ -84,6 +84,8 @@ OUTSIDE_CAUSES = frozenset(
         Cause.INTERVENTION,
         Cause.ENDOWMENT,
         Cause.INTEREST,
+        Cause.WITHDRAWAL,  # outside holds claims, and may redeem them
+        Cause.REDEEMED,
     }
 )
 """The closed list of reasons for which value may enter or leave the modelled system."""

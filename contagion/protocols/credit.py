@@ -1,0 +1,103 @@
+"""Phase 8 for credit: loans due at a step are cleared together, booked once, and the unpaid rest is forgiven."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from contagion.errors import InputError
+from contagion.network.clearing import Clearing, rogers_veraart
+from contagion.protocols import verbs
+from contagion.state.codes import AgentKind, Cause
+from contagion.state.world import World
+
+DEFAULTED = 1
+"""Status bit of an agent that did not pay a due loan in full."""
+
+
+class Credit:
+    """Clears due loans with Eisenberg-Noe, or Rogers-Veraart where default destroys value.
+
+    What a borrower can pay with is its cash; an exchange pays from what exceeds its customers' account equity, so
+    custody never pays the venue's own debt. A protocol pays from all its cash: loans rank before claims. Until due a
+    loan counts at face.
+
+    Attributes
+    ----------
+    clearing : Clearing or None
+        Of the current step's due loans, as of the last call.
+
+    Raises
+    ------
+    InputError
+        Loans due at one step differ in their recovery rates, for which clearing has no unique rule.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.clearing: Clearing | None = None
+        self._due: dict[int, np.ndarray] = {}
+        loans = world.state.loans
+        for step in np.unique(loans.due).tolist():
+            rows = np.flatnonzero(loans.due == step)
+            self._due[step] = rows
+            for name in ("recovery_cash", "recovery_claims"):
+                rates = np.unique(getattr(loans, name)[rows])
+                if len(rates) > 1:
+                    raise InputError(f"credit.{name}", rates.tolist(), f"one rate for all loans due at step {step}")
+
+    def settle(self, final: bool) -> bool:
+        """Clear the loans due at this step; book them if `final`. Whether anything was booked.
+
+        Before the last round nothing moves: a due loan stays at face and the clearing, recomputed from opening
+        obligations and the cash of the moment, can be read from :attr:`clearing`.
+        """
+        rows = self._due.get(self.world.step)
+        if rows is None:
+            return False
+        loans = self.world.state.loans
+        rows = rows[loans.face[rows] > 0.0]
+        if not len(rows):
+            return False
+        agents, liabilities = _network(loans.borrower[rows], loans.lender[rows], loans.face[rows])
+        means = np.array([self._means(int(agent)) for agent in agents])
+        cash_rate, claim_rate = float(loans.recovery_cash[rows[0]]), float(loans.recovery_claims[rows[0]])
+        self.clearing = rogers_veraart(liabilities, means, alpha=cash_rate, beta=claim_rate)
+        if final:
+            self._book(rows, agents, means, liabilities)
+            del self._due[self.world.step]
+        return final
+
+    def _means(self, agent: int) -> float:
+        state = self.world.state
+        cash = float(state.agents.cash[agent])
+        if state.agents.kind[agent] == AgentKind.EXCHANGE:
+            cash -= float(state.books.owed[state.books.venue == agent].sum())
+        return max(0.0, cash)
+
+    def _book(self, rows: np.ndarray, agents: np.ndarray, means: np.ndarray, liabilities: np.ndarray) -> None:
+        world, clearing = self.world, self.clearing
+        books, loans = world.bookkeeper, world.state.loans
+        node = {int(agent): order for order, agent in enumerate(agents)}
+        receipts = liabilities.T @ clearing.recovery
+        # Creditors are paid before default costs leave, so nobody's cash is ever short.
+        for row in rows:
+            borrower = node[int(loans.borrower[row])]
+            face = float(loans.face[row])
+            paid = face * float(clearing.recovery[borrower])
+            verbs.settle_loan(books, int(row), paid)
+            world.count("loans_unpaid", face - paid)
+        for order in np.flatnonzero(clearing.defaulted):
+            agent = int(agents[order])
+            lost = float(means[order] + receipts[order] - clearing.payments[order])
+            if lost > 1e-12 * (means[order] + receipts[order]):
+                books.pay(Cause.DEFAULT_COST, agent, verbs.OUTSIDE, lost)
+            world.state.agents.status[agent] |= DEFAULTED
+            world.count("credit_defaults")
+
+
+def _network(borrower: np.ndarray, lender: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Agents involved, and what row owes column. [USD]"""
+    agents, node = np.unique(np.concatenate([borrower, lender]), return_inverse=True)
+    liabilities = np.zeros((len(agents), len(agents)))
+    np.add.at(liabilities, (node[: len(face)], node[len(face) :]), face)
+    return agents, liabilities

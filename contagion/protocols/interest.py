@@ -1,0 +1,70 @@
+"""Interest of lending pools: by utilisation, folded into the debt index, the reserve's share in new claim units."""
+
+from __future__ import annotations
+
+from contagion.protocols import verbs
+from contagion.protocols.lending_rules import kinked_rate
+from contagion.scenario.schema import LendingPool
+from contagion.state.codes import Cause, InstrumentKind
+from contagion.state.world import Venue, World
+
+
+class Interest:
+    """Accrues one step's interest on every lending pool."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        kind = world.state.instruments.kind
+        self._pools = [
+            (venue, next(row for row in venue.instruments if kind[row] == InstrumentKind.DEBT))
+            for venue in world.venues.values() if isinstance(venue.spec, LendingPool)
+        ]  # fmt: skip
+
+    def accrue(self) -> bool:
+        """Grow debt by the rate at the pool's utilisation now; once a step, in its first round.
+
+        A row pool -> pool holds the step's interest, which reaches borrowers and suppliers as revaluation. The reserve
+        gets its share as claim units, so suppliers are diluted by it (Aave's accrual to its treasury).
+        """
+        if not self._pools:
+            return False
+        grown = False
+        for venue, debt in self._pools:
+            grown |= self._grow(venue, debt)
+        return grown
+
+    def _grow(self, venue: Venue, debt: int) -> bool:
+        state, rate = self.world.state, venue.spec.rate
+        instruments = state.instruments
+        owed = borrowed(self.world, debt)
+        if owed <= 0.0:
+            return False
+        used = owed / (owed + max(0.0, float(state.agents.cash[venue.row])))
+        growth = kinked_rate(used, rate.base, rate.slope1, rate.slope2, rate.kink) * self.world.dt_years
+        if growth <= 0.0:
+            return False
+        instruments.debt_index[debt] *= 1.0 + growth
+        books = self.world.bookkeeper
+        books.book(Cause.INTEREST, venue.row, venue.row, owed * growth)
+        self.world.count("interest", owed * growth)
+        share, price = owed * growth * rate.reserve_factor, float(state.assets.redemption[venue.claim])
+        if share > 0.0 and venue.fund >= 0 and price > 0.0:
+            verbs.grant(books, venue.claim, venue.fund, share / price)
+        return True
+
+
+def borrowed(world: World, debt: int) -> float:
+    """What a pool's customers owe it, at face. [USD]"""
+    instruments = world.state.instruments
+    price = float(world.state.assets.index[instruments.asset[debt]] * instruments.debt_index[debt])
+    return -float(instruments.customer_units[debt]) * price
+
+
+def utilisation(world: World, venue: Venue) -> float:
+    """Borrowed over borrowed plus liquid cash of a lending pool, 0 for other issuers. [1]"""
+    if not isinstance(venue.spec, LendingPool):
+        return 0.0
+    kind = world.state.instruments.kind
+    owed = sum(borrowed(world, row) for row in venue.instruments if kind[row] == InstrumentKind.DEBT)
+    cash = max(0.0, float(world.state.agents.cash[venue.row]))
+    return owed / (owed + cash) if owed > 0.0 else 0.0

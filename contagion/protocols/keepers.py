@@ -1,0 +1,125 @@
+"""Keepers: who may act, in which order, with how much, and whether it pays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from contagion.protocols.roles import groups_of
+from contagion.protocols.spot_market import SpotMarket
+from contagion.protocols.verbs import OUTSIDE
+from contagion.state.codes import Cause
+from contagion.state.world import World
+
+_SIZES = tuple(0.5**power for power in range(8))
+"""Shares of the largest repayment a keeper considers, where slippage makes less pay better."""
+
+
+@dataclass(slots=True, frozen=True)
+class Bid:
+    """A liquidation on offer: debt for one collateral position of an account."""
+
+    position: int  # row of Positions of the collateral
+    asset: int
+    units: float  # collateral there
+    price: float  # oracle price of it [USD per unit]
+    bonus: float  # [1]
+    most: float  # largest repayment [USD]
+
+
+@dataclass(slots=True)
+class Keeper:
+    """One keeper agent and its terms."""
+
+    row: int  # agent
+    gas: float  # of one liquidation [USD]
+    minimum_profit: float  # after gas [USD]
+    latency: int  # steps it reacts after
+    per_step: int  # liquidations it can do in a step
+    depth: float  # of the market it sells in, for 1% [USD]
+    left: int = 0  # liquidations it can still do in this step
+
+
+class Keepers:
+    """All keepers of a world in the order in which they reach a position: latency, then a keyed hash of the step."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.market = SpotMarket(world)
+        self._members: list[Keeper] = []
+        self._ordered = False
+        for group in groups_of(world, "Keeper"):
+            rule = group.rule
+            depth = math.nan if rule.spot_depth is None else float(rule.spot_depth)
+            self._members += [
+                Keeper(row, rule.gas, rule.minimum_profit, rule.latency, rule.per_step, depth)
+                for row in range(group.agents.start, group.agents.stop)
+            ]
+
+    def open_step(self) -> None:
+        """New blocks: every keeper has its full throughput."""
+        self.market.open_step()
+        self._ordered = False
+
+    def open_round(self) -> None:
+        """Order the keepers (evaluated only in steps with something to liquidate) and let prices contain past sales."""
+        self.market.open_round()
+        if self._ordered or not self._members:
+            return
+        self._ordered = True
+        keys = self.world.state.agents.key[[keeper.row for keeper in self._members]]
+        draw = self.world.streams.uniforms("keeper order", keys, self.world.step)
+        ranked = np.lexsort((draw, [keeper.latency for keeper in self._members]))
+        self._members = [self._members[i] for i in ranked]
+        for keeper in self._members:
+            keeper.left = keeper.per_step
+
+    def best(self, bids: list[Bid], since: int) -> tuple[Keeper, Bid, float, float, float] | None:
+        """The first keeper who gains, with its best bid: keeper, bid, debt repaid, units seized, sale price.
+
+        `since` is the step since when the position is unsafe.
+        """
+        cash = self.world.state.agents.cash
+        for keeper in self._members:
+            if keeper.left <= 0 or self.world.step - since < keeper.latency:
+                continue
+            means = float(cash[keeper.row]) - keeper.gas
+            gain, choice = keeper.minimum_profit, None
+            for bid in bids:
+                most = min(bid.most, means)
+                for share in _SIZES if most > 0.0 else ():
+                    offer = self._evaluate(keeper, bid, share * most)
+                    if offer is not None and offer[0] > gain:
+                        gain, choice = offer[0], (keeper, bid, *offer[1:])
+            if choice is not None:
+                return choice
+        return None
+
+    def done(self, keeper: Keeper, bid: Bid, units: float) -> None:
+        """A keeper did what :meth:`best` said."""
+        self.market.sold(bid.asset, units, self._depth(keeper, bid.asset))
+        keeper.left -= 1
+        if keeper.gas > 0.0:
+            self.world.bookkeeper.pay(Cause.GAS, keeper.row, OUTSIDE, keeper.gas)
+
+    def _evaluate(self, keeper: Keeper, bid: Bid, repaid: float) -> tuple[float, float, float, float] | None:
+        """Gain after gas, debt repaid, units seized and sale price of a repayment; less if the book takes less."""
+        units = min(bid.units, repaid * (1.0 + bid.bonus) / bid.price)
+        filled, price = self.market.quote(bid.asset, units, self._depth(keeper, bid.asset))
+        if filled <= 0.0:
+            return None
+        if filled < units * (1.0 - 1e-12):
+            units, repaid = filled, filled * bid.price / (1.0 + bid.bonus)
+        elif units > bid.units * (1.0 - 1e-12):
+            units = bid.units
+        return units * price - repaid - keeper.gas, repaid, units, price
+
+    def _depth(self, keeper: Keeper, asset: int) -> float:
+        """Stated, else the greatest depth quoted in contracts on the asset, else without limit. [USD]"""
+        if not math.isnan(keeper.depth):
+            return keeper.depth
+        instruments = self.world.state.instruments
+        quoted = instruments.depth[instruments.asset == asset]
+        return float(quoted.max()) if len(quoted) and quoted.max() > 0.0 else math.inf

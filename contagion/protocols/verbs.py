@@ -1,0 +1,248 @@
+"""Bookkeeping verbs of protocols and credit: each moves something and books the rows that say who paid whom.
+
+Like the verbs of :class:`~contagion.state.bookkeeper.Bookkeeper`, each adds to ``agents.worth`` its rows (at current
+values) and the difference between audited and current prices of whatever changed hands. Amounts are in USD, debt and
+collateral are positions of accounts at a lending pool, and a pool's liquidity is its cash.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from contagion.state.bookkeeper import Bookkeeper
+from contagion.state.codes import AccountFlag, Cause
+
+OUTSIDE = 0
+_DUST = 1e-13  # units below this share of what was there are rounding
+
+
+# -- claims ---------------------------------------------------------------------------------------------------------
+
+
+def grant(books: Bookkeeper, asset: int, holder: int, units: float) -> None:
+    """New claim units for a holder; the row is their fundamental value, from issuer to holder."""
+    state = books.state
+    issuer = int(state.assets.issuer[asset])
+    state.holdings.units[books.slot(holder, asset)] += units
+    state.assets.supply[asset] += units
+    drift = units * (state.assets.audited[asset] - state.assets.fundamental[asset])
+    state.agents.worth[holder] += drift
+    state.agents.worth[issuer] -= drift
+    books.book(Cause.ISSUED, issuer, holder, units * state.assets.fundamental[asset])
+
+
+def issue(books: Bookkeeper, asset: int, holder: int, cash: float) -> float:
+    """A deposit: cash to the issuer for claim units at their redemption value. Returns the units."""
+    assets = books.state.assets
+    units = cash / float(assets.redemption[asset])
+    books.pay(Cause.DEPOSIT, holder, int(assets.issuer[asset]), cash)
+    grant(books, asset, holder, units)
+    return units
+
+
+def redeem(books: Bookkeeper, asset: int, holdings: np.ndarray, units: np.ndarray) -> float:
+    """Withdrawals: claim units come back, cash at their redemption value goes out.
+
+    Parameters
+    ----------
+    holdings : ndarray of shape (n,)
+        Rows of Holdings in the claim, each at most once.
+    units : ndarray of shape (n,)
+        Units given back.
+
+    Returns
+    -------
+    float
+        Cash paid. [USD]
+    """
+    state = books.state
+    assets, held, agents = state.assets, state.holdings.units, state.agents
+    issuer, owner = int(assets.issuer[asset]), state.holdings.owner[holdings]
+    fundamental = float(assets.fundamental[asset])
+    cash = units * float(assets.redemption[asset])
+    before = held[holdings]
+    held[holdings] = np.where(before - units <= _DUST * before, 0.0, before - units)
+    units = before - held[holdings]
+    assets.supply[asset] = max(0.0, float(assets.supply[asset] - units.sum()))
+    total = float(cash.sum())
+    np.add.at(agents.cash, owner, cash)
+    agents.cash[issuer] -= total
+    drift = units * (float(assets.audited[asset]) - fundamental)
+    np.subtract.at(agents.worth, owner, drift)
+    agents.worth[issuer] += drift.sum()
+    books.book(Cause.WITHDRAWAL, issuer, owner, cash)
+    books.book(Cause.REDEEMED, owner, issuer, units * fundamental)
+    return total
+
+
+def theft(books: Bookkeeper, victim: int, amount: float) -> float:
+    """Something is stolen from an agent: its cash, then its own holdings pro rata, not customers' collateral.
+
+    Returns what was there to steal, at most `amount`. [USD]
+    """
+    state = books.state
+    taken = min(amount, max(0.0, float(state.agents.cash[victim])))
+    state.agents.cash[victim] -= taken
+    state.agents.cash[OUTSIDE] += taken
+    rows = np.arange(state.agents.holding_start[victim], state.agents.holding_start[victim + 1])
+    asset = state.holdings.asset[rows]
+    own = np.array([own_units(books, victim, int(item)) for item in asset])
+    value = own * state.assets.fundamental[asset]
+    if amount > taken and value.sum() > 0.0:
+        share = min(1.0, (amount - taken) / float(value.sum()))
+        for item, units in zip(asset, own * share, strict=True):
+            if units > 0.0:
+                books.move_units(victim, OUTSIDE, int(item), float(units))
+        taken += share * float(value.sum())
+    books.book(Cause.THEFT, victim, OUTSIDE, taken)
+    return taken
+
+
+def own_units(books: Bookkeeper, agent: int, asset: int) -> float:
+    """Units of an asset in an agent's hands that are not its customers' collateral."""
+    state = books.state
+    instruments = state.instruments
+    units = float(state.holdings.units[books.slot(agent, asset)])
+    custody = (instruments.venue == agent) & (instruments.asset == asset) & (instruments.customer_units > 0.0)
+    return max(0.0, units - float(instruments.customer_units[custody].sum()))
+
+
+def sell_spot(books: Bookkeeper, seller: int, asset: int, units: float, price: float) -> float:
+    """Units from an agent's hands to outside for cash at a price. Returns the proceeds. [USD]"""
+    fundamental = float(books.state.assets.fundamental[asset])
+    books.move_units(seller, OUTSIDE, asset, units)
+    books.pay(Cause.SPOT_SALE, OUTSIDE, seller, units * price)
+    books.book(Cause.SPOT_DELIVERY, seller, OUTSIDE, units * fundamental)
+    return units * price
+
+
+# -- accounts at lending pools --------------------------------------------------------------------------------------
+
+
+def _change_units(books: Bookkeeper, position: int, change: float) -> float:
+    """Change spot or debt units of an account; returns the change of its value at current prices. [USD]"""
+    state = books.state
+    books.traded = True
+    account, instrument = int(state.positions.account[position]), int(state.positions.instrument[position])
+    book = int(state.accounts.book[account])
+    owner, venue, settle = int(state.accounts.owner[account]), int(state.books.venue[book]), state.books.settle[book]
+    held = float(state.positions.units[position])
+    left = held + change
+    if abs(left) <= _DUST * abs(held):
+        left = 0.0
+    change = left - held
+    state.positions.units[position] = left
+    state.instruments.customer_units[instrument] += change
+    now = change * float(state.instruments.value_price[instrument] * state.assets.fundamental[settle])
+    then = change * float(state.instruments.audited_price[instrument] * books.audited_settle[settle])
+    state.agents.worth[owner] += then - now
+    state.agents.worth[venue] -= then - now
+    return now
+
+
+def _place(books: Bookkeeper, position: int) -> tuple[int, int, float]:
+    """Owner, venue and value of a unit of a position. [USD]"""
+    state = books.state
+    account, instrument = int(state.positions.account[position]), int(state.positions.instrument[position])
+    book = int(state.accounts.book[account])
+    price = float(state.instruments.value_price[instrument] * state.assets.fundamental[state.books.settle[book]])
+    return int(state.accounts.owner[account]), int(state.books.venue[book]), price
+
+
+def borrow(books: Bookkeeper, position: int, amount: float) -> None:
+    """The owner of a debt position takes cash from the pool."""
+    owner, pool, price = _place(books, position)
+    books.pay(Cause.WITHDRAWAL, pool, owner, amount)
+    _change_units(books, position, -amount / price)
+    books.book(Cause.MARGIN_DEBIT, owner, pool, amount)
+
+
+def repay(books: Bookkeeper, position: int, amount: float) -> None:
+    """The owner of a debt position gives cash back to the pool."""
+    owner, pool, price = _place(books, position)
+    books.pay(Cause.TOP_UP, owner, pool, amount)
+    _change_units(books, position, amount / price)
+    books.book(Cause.MARGIN_CREDIT, pool, owner, amount)
+
+
+def post_collateral(books: Bookkeeper, position: int, units: float) -> None:
+    """The owner of a collateral position moves units from its own hands to the pool; negative units come back."""
+    owner, pool, _ = _place(books, position)
+    asset = int(books.state.instruments.asset[books.state.positions.instrument[position]])
+    value = units * float(books.state.assets.fundamental[asset])
+    books.move_units(owner, pool, asset, units)
+    credit = _change_units(books, position, units)
+    out = units < 0.0
+    books.book(Cause.WITHDRAWAL if out else Cause.TOP_UP, owner, pool, value)
+    books.book(Cause.MARGIN_DEBIT if out else Cause.MARGIN_CREDIT, pool, owner, credit)
+
+
+def repay_and_seize(
+    books: Bookkeeper, debt: int, collateral: int, keeper: int, repaid: float, seized: float, price: float
+) -> float:
+    """A keeper repays a borrower's debt, takes collateral for it and sells that to outside in the same breath.
+
+    The pool is the conduit: its cash rises by what is repaid, its custody falls by what is seized.
+
+    Parameters
+    ----------
+    debt, collateral : int
+        Rows of Positions of one account.
+    repaid : float
+        Cash from the keeper. [USD]
+    seized : float
+        Collateral taken. [units]
+    price : float
+        What the sale gets. [USD per unit]
+
+    Returns
+    -------
+    float
+        Proceeds of the sale. [USD]
+    """
+    state = books.state
+    borrower, pool, debt_price = _place(books, debt)
+    asset = int(state.instruments.asset[state.positions.instrument[collateral]])
+    state.agents.cash[keeper] -= repaid
+    state.agents.cash[pool] += repaid
+    _change_units(books, debt, repaid / debt_price)
+    books.book(Cause.REPAYMENT, keeper, borrower, repaid)
+    value = -_change_units(books, collateral, -seized)
+    books.move_units(pool, OUTSIDE, asset, seized)
+    books.book(Cause.SEIZURE, borrower, keeper, value)
+    books.book(Cause.SPOT_DELIVERY, keeper, OUTSIDE, value)
+    books.pay(Cause.SPOT_SALE, OUTSIDE, keeper, seized * price)
+    return seized * price
+
+
+def write_off(books: Bookkeeper, account: int) -> int:
+    """Close a borrower's account whose collateral is gone; what it still owes becomes a deficit of the pool.
+
+    Returns the deficit id, -1 if nothing was missing.
+    """
+    state = books.state
+    book = int(state.accounts.book[account])
+    owner, venue = int(state.accounts.owner[account]), int(state.books.venue[book])
+    equity = 0.0
+    for position in range(state.accounts.start[account], state.accounts.start[account + 1]):
+        units = float(state.positions.units[position])
+        if units != 0.0:
+            equity -= _change_units(books, position, -units)
+    root = books._close_out(account, owner, venue, equity)
+    state.accounts.flags[account] |= AccountFlag.CLOSED
+    return root
+
+
+# -- credit ---------------------------------------------------------------------------------------------------------
+
+
+def settle_loan(books: Bookkeeper, loan: int, paid: float) -> None:
+    """A due loan is paid as far as the borrower can; the rest is forgiven, a row from lender to borrower."""
+    loans = books.state.loans
+    lender, borrower, face = int(loans.lender[loan]), int(loans.borrower[loan]), float(loans.face[loan])
+    if paid >= face * (1.0 - 1e-12):
+        paid = face
+    books.pay(Cause.LOAN_PAYMENT, borrower, lender, paid)
+    books.book(Cause.LOAN_DISCHARGE, lender, borrower, paid)
+    books.book(Cause.FORGIVEN_DEBT, lender, borrower, face - paid)
+    loans.face[loan] = 0.0
