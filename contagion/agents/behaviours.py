@@ -117,7 +117,7 @@ class Directional(Behaviour):
 
 
 class Hedger(Behaviour):
-    """Long spot against short contracts; trades the basis and rebuilds a hedge that was taken from it.
+    """Long in one place against short in another; trades the basis and closes up a hedge of which a leg was taken.
 
     Parameters
     ----------
@@ -126,9 +126,9 @@ class Hedger(Behaviour):
     aggressiveness
         Flow per step, USD per USD of equity and unit of basis beyond the threshold. [1]
     band
-        Open exposure tolerated, as a share of the spot held. [1]
+        Open exposure tolerated, as a share of the larger leg. [1]
     speed
-        Share of the open exposure re-hedged per step. [1]
+        Share of the open exposure closed per step, over all legs. [1]
     """
 
     threshold: NotNegative = 0.005
@@ -197,7 +197,7 @@ class MarketMaker(Behaviour):
     Parameters
     ----------
     depth
-        Quoted in calm with full capital, per contract, for a 1% move; none: a share of the capital, see assembly. [USD]
+        Quoted in calm with full capital, per contract, for a 1% move. [USD]
     inventory_limit
         Greatest notional of a contract as a multiple of capital. [1]
     stress
@@ -209,7 +209,7 @@ class MarketMaker(Behaviour):
     """
 
     depth: Positive | None = None
-    inventory_limit: Positive = 5.0
+    inventory_limit: Positive = 3.0
     stress: NotNegative = 1.0
     lookback: Annotated[int, Field(ge=2)] = 30
     recovery: Share = 0.1
@@ -271,13 +271,13 @@ class Borrower(Behaviour):
     collateral
         Weights of the collateral assets in value; empty: equally what the pool accepts.
     ltv
-        Debt over collateral at the start; none: drawn from the group's leverage. [1]
+        Debt over collateral at the start, a distribution such as ``{uniform: [0.2, 0.7]}``. [1]
     comfort
         Health factor below which it acts, and to which it returns. [1]
     """
 
     collateral: dict[str, Positive] = {}
-    ltv: Annotated[float, Field(gt=0, lt=1)] | None = None
+    ltv: dict[str, Any] | None = None
     comfort: Positive = 1.1
 
 

@@ -28,7 +28,8 @@ class Seen(NamedTuple):
     equity: float  # margin equity of the account [USD]
     requirement: float  # its maintenance requirement [USD]
     opening: float  # own exposure over equity when the run began, signed [1]
-    hedge: float  # own spot of the same asset, in hand and in accounts [USD]
+    hedge: float  # own exposure to the same asset elsewhere: spot, and positions in other contracts [USD]
+    legs: float  # own positions that can still trade the asset, this one included; 0: there never was another leg
 
 
 NOTHING, DIRECTIONAL, HEDGER, REBALANCER, FUND = range(5)
@@ -58,18 +59,19 @@ def directional(seen: Seen, p: np.ndarray) -> float:
 
 @njit(cache=True)
 def hedger(seen: Seen, p: np.ndarray) -> float:
-    """Keep the contract opposite to the spot held; sell a rich contract and buy a cheap one beyond a threshold.
+    """Keep the legs of a hedge equal; sell a rich contract and buy a cheap one beyond a threshold.
 
-    A hedge that was liquidated or deleveraged is rebuilt once the open exposure leaves the band. Without spot there is
-    nothing to rebuild and only the basis is traded. Parameters: threshold of the basis [log], USD of flow per USD of
-    equity and unit of excess basis, band [share of the spot], speed of re-hedging.
+    A hedge of which a leg was liquidated or deleveraged is closed up from all legs that can still trade, once the open
+    exposure leaves the band. Where there never was another leg only the basis is traded. Parameters: threshold of the
+    basis [log], USD of flow per USD of equity and unit of excess basis, band [share of the larger leg], speed.
     """
     if seen.equity <= 0.0 or seen.delta == 0.0:
         return 0.0
     change = 0.0
-    exposed = seen.units * seen.delta + seen.hedge
-    if seen.hedge > 0.0 and abs(exposed) > p[2] * seen.hedge:
-        change = -p[3] * exposed
+    own = seen.units * seen.delta
+    exposed = own + seen.hedge
+    if seen.legs > 0.0 and abs(exposed) > p[2] * max(abs(own), abs(seen.hedge)):
+        change = -p[3] * exposed / seen.legs
     excess = abs(seen.basis) - p[0]
     if excess > 0.0:
         change -= copysign(p[1] * excess * seen.equity, seen.basis)

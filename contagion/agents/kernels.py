@@ -1,0 +1,285 @@
+"""Compiled passes of phase 4: what is seen, what rules want, what initial margin allows, what makers quote."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any, NamedTuple
+
+import numba as nb
+import numpy as np
+
+from contagion.agents.rules import HEDGER, Seen, built_in
+from contagion.state.codes import AccountFlag, InstrumentKind
+from contagion.state.tables import State
+
+OUT = int(AccountFlag.CLOSED | AccountFlag.TAKEN_OVER | AccountFlag.BANKRUPT | AccountFlag.HOUSE)
+"""An account with one of these flags trades no more."""
+
+_INVERSE = int(InstrumentKind.INVERSE)
+_SPOT = int(InstrumentKind.SPOT)
+
+
+class Frozen(NamedTuple):
+    """The columns of the state that deciding reads; nothing is written while agents decide."""
+
+    instrument: np.ndarray
+    units: np.ndarray
+    start: np.ndarray
+    owner: np.ndarray
+    equity: np.ndarray
+    requirement: np.ndarray
+    flags: np.ndarray
+    account_start: np.ndarray
+    holding_start: np.ndarray
+    holding_asset: np.ndarray
+    holding_units: np.ndarray
+    kind: np.ndarray
+    asset: np.ndarray
+    book: np.ndarray
+    sign: np.ndarray
+    mark: np.ndarray
+    basis: np.ndarray
+    depth: np.ndarray
+    tier_start: np.ndarray
+    tier_floor: np.ndarray
+    tier_initial: np.ndarray
+    settle: np.ndarray
+    fundamental: np.ndarray
+    index: np.ndarray
+    normal: np.ndarray  # volatility in calm by asset
+    interest: np.ndarray  # funding rate at no basis, by instrument
+    cap: np.ndarray  # of the funding rate
+    blocked: np.ndarray  # instruments of halted venues
+    opening: np.ndarray  # exposure over equity at the start, by position
+
+
+def freeze(
+    state: State, normal: np.ndarray, funding: np.ndarray, blocked: np.ndarray, opening: np.ndarray
+) -> Frozen:
+    """The columns as they are now, without a copy."""
+    positions, accounts, agents, holdings = state.positions, state.accounts, state.agents, state.holdings
+    instruments, assets = state.instruments, state.assets
+    return Frozen(
+        positions.instrument, positions.units, accounts.start, accounts.owner, accounts.equity, accounts.requirement,
+        accounts.flags, agents.account_start, agents.holding_start, holdings.asset, holdings.units, instruments.kind,
+        instruments.asset, instruments.book, instruments.sign, instruments.mark, instruments.basis, instruments.depth,
+        instruments.tier_start, instruments.tier_floor, instruments.tier_initial, state.books.settle,
+        assets.fundamental, assets.index, normal, funding[0], funding[1], blocked, opening,
+    )  # fmt: skip
+
+
+@nb.njit(cache=True, inline="always")
+def exposure_of_unit(s: Any, instrument: int) -> float:
+    """Economic exposure of one unit, negative where a unit is short the asset. [USD]"""
+    return s.sign[instrument] * s.mark[instrument] * s.fundamental[s.settle[s.book[instrument]]]
+
+
+@nb.njit(cache=True)
+def other_legs(s: Any, owner: int, asset: int, own_row: int) -> tuple[float, float]:
+    """Exposure of an owner to an asset outside one position [USD], and the number of legs that can trade."""
+    exposure, contracts, tradable = 0.0, 0, 0
+    for h in range(s.holding_start[owner], s.holding_start[owner + 1]):
+        if s.holding_asset[h] == asset:
+            exposure += s.holding_units[h] * s.index[asset]
+    for account in range(s.account_start[owner], s.account_start[owner + 1]):
+        for row in range(s.start[account], s.start[account + 1]):
+            k = s.instrument[row]
+            if s.asset[k] != asset:
+                continue
+            if s.kind[k] <= _INVERSE:
+                contracts += 1
+                if not s.flags[account] & OUT and not s.blocked[k]:
+                    tradable += 1
+            elif s.kind[k] != _SPOT:
+                continue
+            if row != own_row:
+                exposure += s.units[row] * exposure_of_unit(s, k)
+    return exposure, float(tradable) if contracts > 1 or exposure != 0.0 else 0.0
+
+
+@nb.njit(cache=True, inline="always")
+def see(s: Any, row: int, account: int, past: np.ndarray, volatility: np.ndarray, with_legs: bool) -> Seen:
+    """What the owner of a position sees of it."""
+    k = s.instrument[row]
+    asset = s.asset[k]
+    hedge, legs = 0.0, 0.0
+    if with_legs:
+        hedge, legs = other_legs(s, s.owner[account], asset, row)
+    funding = min(max(s.interest[k] + s.basis[k], -s.cap[k]), s.cap[k])
+    return Seen(
+        s.index[asset], past[asset], s.basis[k], funding, volatility[asset], s.normal[asset], s.depth[k],
+        exposure_of_unit(s, k), s.units[row], s.equity[account], s.requirement[account], float(s.opening[row]),
+        hedge, legs,
+    )  # fmt: skip
+
+
+@nb.njit(cache=True)
+def decide_built_in(s, first, last, codes, parameters, past, volatility, rows, units) -> int:
+    """Loop the built-in rules over accounts ``first[g]``..``last[g]`` of each group g; orders go to `rows`, `units`.
+
+    Returns the number of orders, which may exceed the room given: then the caller gives more and asks again.
+    """
+    found = 0
+    for g in range(len(codes)):
+        code, p = codes[g], parameters[g]
+        for account in range(first[g], last[g]):
+            if s.flags[account] & OUT:
+                continue
+            for row in range(s.start[account], s.start[account + 1]):
+                k = s.instrument[row]
+                if s.kind[k] > _INVERSE or s.blocked[k]:
+                    continue
+                wanted = built_in(code, see(s, row, account, past[g], volatility[g], code == HEDGER), p)
+                if wanted != 0.0:
+                    if found < len(rows):
+                        rows[found] = row
+                        units[found] = wanted
+                    found += 1
+    return found
+
+
+@nb.njit
+def decide_with(rule, s, first, last, p, past, volatility, rows, units) -> int:
+    """The same for one group under a compiled rule of the user's own."""
+    found = 0
+    for account in range(first, last):
+        if s.flags[account] & OUT:
+            continue
+        for row in range(s.start[account], s.start[account + 1]):
+            k = s.instrument[row]
+            if s.kind[k] > _INVERSE or s.blocked[k]:
+                continue
+            wanted = rule(see(s, row, account, past, volatility, True), p)
+            if wanted != 0.0:
+                if found < len(rows):
+                    rows[found] = row
+                    units[found] = wanted
+                found += 1
+    return found
+
+
+@nb.njit(cache=True)
+def opening_leverage(s, balance, equity_price, first, last, opening) -> None:
+    """Exposure over equity of each contract position of accounts ``first``..``last``, signed; 0 without equity. [1]"""
+    for account in range(first, last):
+        held = balance[account]
+        for row in range(s.start[account], s.start[account + 1]):
+            held += s.units[row] * equity_price[s.instrument[row]]
+        for row in range(s.start[account], s.start[account + 1]):
+            k = s.instrument[row]
+            equity = held * s.fundamental[s.settle[s.book[k]]]
+            if equity > 0.0 and s.kind[k] <= _INVERSE:
+                opening[row] = s.units[row] * exposure_of_unit(s, k) / equity
+
+
+@nb.njit(cache=True)
+def _initial_margin(s, account, rows, kept, added, share, at, end) -> float:
+    """Initial margin of an account whose position ``rows[i]`` is ``kept[i] + share * added[i]``. [USD]"""
+    total = 0.0
+    for row in range(s.start[account], s.start[account + 1]):
+        k = s.instrument[row]
+        if s.kind[k] > _INVERSE:
+            continue
+        units = s.units[row]
+        while at < end and rows[at] < row:
+            at += 1
+        if at < end and rows[at] == row:
+            units = kept[at] + share * added[at]
+        notional = abs(units) * s.mark[k]
+        tier, top = s.tier_start[k], s.tier_start[k + 1] - 1
+        while tier < top and notional >= s.tier_floor[tier + 1]:
+            tier += 1
+        total += notional * s.tier_initial[tier] * s.fundamental[s.settle[s.book[k]]]
+    return total
+
+
+@nb.njit(cache=True)
+def cut_to_initial_margin(s, account_of, rows, units) -> None:
+    """Cut orders in place so that no account's initial margin exceeds its equity by what they add.
+
+    `rows` are sorted and occur once. What brings a position towards zero is never cut; what adds is cut by one share
+    for all orders of an account.
+    """
+    kept, added = np.empty(len(rows)), np.empty(len(rows))
+    at = 0
+    while at < len(rows):
+        account = account_of[rows[at]]
+        end, adds = at, False
+        while end < len(rows) and account_of[rows[end]] == account:
+            held, change = s.units[rows[end]], units[end]
+            if held * change >= 0.0:
+                kept[end], added[end] = held, change
+            elif abs(change) <= abs(held):
+                kept[end], added[end] = held + change, 0.0
+            else:
+                kept[end], added[end] = 0.0, held + change
+            adds = adds or added[end] != 0.0
+            end += 1
+        equity = s.equity[account]
+        if adds and _initial_margin(s, account, rows, kept, added, 1.0, at, end) > equity:
+            low, high = 0.0, 1.0
+            if _initial_margin(s, account, rows, kept, added, 0.0, at, end) < equity:
+                for _ in range(60):
+                    middle = 0.5 * (low + high)
+                    if _initial_margin(s, account, rows, kept, added, middle, at, end) <= equity:
+                        low = middle
+                    else:
+                        high = middle
+            for i in range(at, end):
+                units[i] = kept[i] - s.units[rows[i]] + low * added[i]
+        at = end
+
+
+@nb.njit(cache=True)
+def remember(index, count, prices, squares, lookbacks, normal, step_years, past, volatility) -> None:
+    """Take in the index prices of a step; per group, the price `lookback` steps ago and realised volatility.
+
+    `prices` and `squares` are rings of prices and squared log returns, `count` the prices taken in before. Volatility
+    is the root mean square of the last `lookback` log returns, annualised; returns from before the run count as normal.
+    """
+    size = len(prices)
+    now = count % size
+    for asset in range(len(index)):
+        before = prices[(count - 1) % size, asset] if count > 0 else index[asset]
+        change = np.log(index[asset] / before) if before > 0.0 and index[asset] > 0.0 else 0.0
+        prices[now, asset] = index[asset]
+        squares[now, asset] = change * change
+    for g in range(len(lookbacks)):
+        known = min(lookbacks[g], count)
+        for asset in range(len(index)):
+            total = (lookbacks[g] - known) * normal[asset] * normal[asset] * step_years
+            for lag in range(known):
+                total += squares[(count - lag) % size, asset]
+            past[g, asset] = prices[(count - known) % size, asset]
+            volatility[g, asset] = sqrt(total / (lookbacks[g] * step_years))
+
+
+@nb.njit(cache=True)
+def requote(
+    s, balance, equity_price, position, account, base, depth, capital, withdrawn, behaviour, stress, recovery,
+    volatility, total,
+) -> None:  # fmt: skip
+    """Depth of each quote: base * capital factor * (1 - withdrawn) / (1 + stress * (realised / normal - 1)+). [USD]
+
+    The capital factor is equity over all venues per opening capital, between 0 and 1. Depth falls to that at once and
+    rises to it by `recovery` of the gap per step. `total` gets the sums of the instruments quoted.
+    """
+    for q in range(len(position)):
+        total[s.instrument[position[q]]] = 0.0
+    for q in range(len(position)):
+        k, owner, g = s.instrument[position[q]], s.owner[account[q]], behaviour[q]
+        equity = 0.0
+        for a in range(s.account_start[owner], s.account_start[owner + 1]):
+            held, price = balance[a], 0.0
+            for row in range(s.start[a], s.start[a + 1]):
+                held += s.units[row] * equity_price[s.instrument[row]]
+                price = s.fundamental[s.settle[s.book[s.instrument[row]]]]
+            equity += max(0.0, held * price)
+        factor = min(1.0, equity / capital[q]) if capital[q] > 0.0 else 0.0
+        normal, realised = s.normal[s.asset[k]], volatility[g, s.asset[k]]
+        excess = max(0.0, realised / normal - 1.0) if normal > 0.0 else 0.0
+        goal = base[q] * factor * max(0.0, 1.0 - withdrawn[q]) / (1.0 + stress[g] * excess)
+        if s.flags[account[q]] & OUT:
+            goal = depth[q] = 0.0
+        depth[q] = goal if goal < depth[q] else depth[q] + recovery[g] * (goal - depth[q])
+        total[k] += depth[q]
