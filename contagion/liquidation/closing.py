@@ -28,6 +28,7 @@ class Liquidation:
         self.exchanges = [venue for venue in world.venues.values() if isinstance(venue.spec, Exchange)]
         self._used: dict[int, int] = {}  # venue row -> accounts handled this step
         self._attempts: dict[int, int] = {}  # account -> orders in this episode
+        self._houses: set[int] = set()  # takeover accounts that may hold units
         state = world.state
         instruments, positions = state.instruments, state.positions
         self._margin_columns = (
@@ -42,11 +43,11 @@ class Liquidation:
 
     def run(self, breached: np.ndarray) -> bool:
         """Close and take over; returns whether anything happened."""
-        if not len(breached):
-            return False
         state = self.world.state
+        happened = self._dispose() if self._houses else False
+        if not len(breached):
+            return happened
         venue_of = state.books.venue[state.accounts.book[breached]]
-        happened = False
         for venue in self.exchanges:
             here = breached[venue_of == venue.row]
             if len(here) and self.world.halted.get(venue.row, -1) < self.world.step:
@@ -69,11 +70,13 @@ class Liquidation:
         requirement, notional = requirement[still], notional[still]
         new = state.accounts.breached_at[accounts] < 0
         state.accounts.breached_at[accounts[new]] = step
-        state.accounts.flags[accounts[new]] |= AccountFlag.BREACHED
+        state.accounts.flags[accounts[new]] |= int(AccountFlag.BREACHED)
         ready = state.accounts.breached_at[accounts] + rules.latency <= step
         waiting = np.fromiter((self._attempts.get(int(a), 0) > 0 for a in accounts), bool, len(accounts))
         ready &= ~(waiting & (state.accounts.due[accounts] > step))
-        doomed = equity < np.maximum(rules.takeover_below * requirement, 0.0)
+        doomed = equity < rules.takeover_below * requirement
+        if rules.limit == "bankruptcy":
+            doomed |= equity < 0.0
         chosen = self._admit(venue, accounts, np.flatnonzero(ready | doomed))
         if not len(chosen):
             return bool(new.any())
@@ -84,13 +87,28 @@ class Liquidation:
         settle = state.assets.fundamental[state.books.settle[state.accounts.book[accounts]]]
         attempts = np.array([self._attempts.get(int(account), 0) for account in accounts])
         share, wait = self._order(venue, accounts, equity, requirement, notional, settle, attempts, doomed[chosen])
-        self._close(venue, accounts, share, settle)
+        closed = self._close(venue, accounts, share, settle)
         state.accounts.due[accounts] = step + wait
         for account in accounts[share > 0.0]:
             self._attempts[int(account)] = self._attempts.get(int(account), 0) + 1
         self.world.bookkeeper.phase = Phase.DEFAULT
-        self._finish(venue, accounts)
-        return True
+        taken = self._finish(venue, accounts)
+        return bool(closed or taken or new.any())
+
+    def _dispose(self) -> bool:
+        """Sell what no position layer took off the takeover accounts, at the market."""
+        state, market = self.world.state, self.market
+        self.world.bookkeeper.phase = Phase.LIQUIDATE
+        happened = False
+        for account in sorted(self._houses):
+            rows = np.arange(state.accounts.start[account], state.accounts.start[account + 1])
+            rows = rows[state.positions.units[rows] != 0.0]
+            if not len(rows):
+                self._houses.discard(account)
+                continue
+            done = market.execute(rows, -state.positions.units[rows], Cause.LIQUIDATION)
+            happened |= bool(done.any())
+        return happened
 
     def _admit(self, venue: Venue, accounts: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """The rows a venue's throughput lets through this step: first come, then by keyed hash."""
@@ -141,12 +159,12 @@ class Liquidation:
         total = np.bincount(owner, weights=weight, minlength=len(accounts))
         return np.divide(loss, total, out=np.zeros(len(accounts)), where=total > 0)
 
-    def _close(self, venue: Venue, accounts: np.ndarray, share: np.ndarray, settle: np.ndarray) -> None:
-        """Execute the orders, take the fee from what equity is left, count."""
+    def _close(self, venue: Venue, accounts: np.ndarray, share: np.ndarray, settle: np.ndarray) -> bool:
+        """Execute the orders, take the fee from what equity is left, count; whether anything was executed."""
         world, state = self.world, self.world.state
         rows, owner, change = _orders_of(accounts, share, state.accounts.start, state.positions.units)
         if not len(rows):
-            return
+            return False
         done = self.market.execute(rows, change, Cause.LIQUIDATION)
         instrument = state.positions.instrument[rows]
         usd = np.abs(done) * state.instruments.mark[instrument] * settle[owner]
@@ -165,16 +183,14 @@ class Liquidation:
         if fee.any():
             world.bookkeeper.charge(Cause.LIQUIDATION_FEE, accounts[fee > 0], payee, fee[fee > 0])
             venue.fees += float(fee.sum())
-        state.accounts.flags[accounts[closed & (notional > 0)]] |= AccountFlag.CLOSED
+        state.accounts.flags[accounts[closed & (notional > 0)]] |= int(AccountFlag.CLOSED)
+        return bool(done.any())
 
     def _flat(self, accounts: np.ndarray) -> np.ndarray:
         state = self.world.state
-        return ~np.array(
-            [state.positions.units[state.accounts.start[a] : state.accounts.start[a + 1]].any() for a in accounts],
-            dtype=bool,
-        )
+        return _without_units(accounts, state.accounts.start, state.positions.units)
 
-    def _finish(self, venue: Venue, accounts: np.ndarray) -> None:
+    def _finish(self, venue: Venue, accounts: np.ndarray) -> bool:
         """Take over what is below zero (or below the takeover share); end the episodes that are over."""
         state, rules = self.world.state, venue.spec.liquidation
         equity, requirement, _ = self.margin(accounts)
@@ -184,7 +200,7 @@ class Liquidation:
         if len(taken):
             lots = [bankruptcy_lots(state, int(account)) for account in taken]
             self.world.count("takeovers", len(taken))
-            self.world.count("liquidated_accounts_taken_over", len(taken))
+            self._houses.update(state.books.takeover[state.accounts.book[taken]].tolist())
             ids = self.world.bookkeeper.hand_over(taken)
             for account, (instrument, units, price), root in zip(taken, lots, ids, strict=True):
                 self.waterfall.add_lots(venue.row, int(account), instrument, units, price, int(root))
@@ -194,6 +210,7 @@ class Liquidation:
         state.accounts.breached_at[accounts[over]] = -1
         for account in accounts[over]:
             self._attempts.pop(int(account), None)
+        return bool(len(taken))
 
 
 def bankruptcy_lots(state, account: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -231,3 +248,14 @@ def _orders_of(accounts, share, start, units):
                     rows[n], owner[n], change[n] = p, i, -share[i] * units[p]
                     n += 1
     return rows, owner, change
+
+
+@nb.njit(cache=True)
+def _without_units(accounts, start, units):
+    """Whether each listed account holds nothing."""
+    flat = np.ones(len(accounts), np.bool_)
+    for i in range(len(accounts)):
+        for p in range(start[accounts[i]], start[accounts[i] + 1]):
+            if units[p] != 0.0:
+                flat[i] = False
+    return flat

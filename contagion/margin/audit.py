@@ -10,12 +10,20 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.errors import InvariantError
-from contagion.margin.kernels import audit_agents, audit_institutions, out_of_range, scan_breaches, sum_units
-from contagion.state.codes import Cause, InstrumentKind, Phase
+from contagion.margin.kernels import (
+    audit_agents,
+    improper_row,
+    out_of_range,
+    scan_breaches,
+    settle_suspects,
+    sum_units,
+)
+from contagion.state.codes import OUTSIDE_CAUSES, Cause, InstrumentKind, Phase
 from contagion.state.world import World
 
 TOLERANCE = 1e-9
 """Of an agent's gross assets and liabilities."""
+_LISTED = np.array([cause in OUTSIDE_CAUSES for cause in Cause])
 
 
 class Audit:
@@ -65,7 +73,7 @@ class Audit:
         state = self.world.state
         accounts, instruments = state.accounts, state.instruments
         found = scan_breaches(
-            accounts.book, accounts.start, accounts.balance, accounts.flags, *self._position_columns,
+            accounts.start, accounts.balance, accounts.flags, *self._position_columns,
             instruments.mark, instruments.equity_price, *self._tiers, self._breached,
         )  # fmt: skip
         self.breached = self._breached[:found]
@@ -89,7 +97,7 @@ class Audit:
         books.shortfall[:] = 0.0
         self._counts[:] = 0
         audit_agents(
-            0, state.n_agents, agents.cash, agents.worth, *self._agent_columns, *self._account_columns, books.venue,
+            0, state.n_agents, agents.cash, agents.worth, *self._agent_columns, *self._account_columns,
             books.warning, self._settle, self._settle_audited, books.venue, *self._position_columns,
             instruments.mark, instruments.equity_price, instruments.value_price, instruments.audited_price,
             *self._tiers, books.owed, books.shortfall, self._breached, self._warned, self._limited,
@@ -118,37 +126,21 @@ class Audit:
 
     def _settle_suspects(self, count: int) -> None:
         """Compare the agents the pass could not settle by itself."""
-        state = self.world.state
-        agents, books, assets, instruments, loans = (
-            state.agents, state.books, state.assets, state.instruments, state.loans,
+        state, (partial, gross) = self.world.state, (self._suspect_worth, self._suspect_gross)
+        assets, instruments, loans, books = state.assets, state.instruments, state.loans, state.books
+        wrong = settle_suspects(
+            count, state.first_trader, state.agents.worth, self._suspects, partial, gross, books.venue, books.balance,
+            self._settle, self._settle_audited, books.owed, assets.issuer, assets.supply, assets.fundamental,
+            assets.audited, instruments.venue, instruments.kind, instruments.customer_units, instruments.value_price,
+            instruments.audited_price, instruments.book, loans.lender, loans.borrower, loans.face, TOLERANCE,
         )  # fmt: skip
-        first = state.first_trader
-        partial, gross = self._suspect_worth[:count], self._suspect_gross[:count]
-        audit_institutions(
-            first, agents.worth, partial, gross, books.venue, books.balance, self._settle, self._settle_audited,
-            books.owed, assets.issuer, assets.supply, assets.fundamental, assets.audited, instruments.venue,
-            instruments.kind, instruments.customer_units, instruments.value_price, instruments.audited_price,
-            instruments.book, loans.lender, loans.borrower, loans.face,
-        )  # fmt: skip
-        suspects = self._suspects[:count]
-        if len(loans.face) and count > first:
-            position = {int(agent): row for row, agent in enumerate(suspects[first:], start=first)}
-            for lender, borrower, face in zip(loans.lender, loans.borrower, loans.face, strict=True):
-                if int(lender) in position:
-                    partial[position[int(lender)]] += face
-                if int(borrower) in position:
-                    partial[position[int(borrower)]] -= face
-        expected = agents.worth[suspects]
-        error = np.abs(partial - expected)
-        error[0] = 0.0 if np.isfinite(partial[0]) else np.inf  # outside is unbounded: only its flows are checked
-        if not (error <= TOLERANCE * np.maximum(gross, 1.0)).all():
-            worst = int(np.nanargmax(np.where(np.isfinite(error), error / np.maximum(gross, 1.0), np.inf)))
+        if wrong >= 0:
+            agent = int(self._suspects[wrong])
+            expected = float(state.agents.worth[agent])
             self._fail(
-                f"net worth of {state.agent_name(int(suspects[worst]))} is {partial[worst]:.9g} USD from state but "
-                f"{expected[worst]:.9g} USD from revaluation, receipts and payments",
-                float(partial[worst] - expected[worst]),
-            )
-        agents.worth[suspects[1:]] = partial[1:]
+                f"net worth of {state.agent_name(agent)} is {partial[wrong]:.9g} USD from state but {expected:.9g} USD "
+                "from revaluation, receipts and payments", float(partial[wrong]) - expected,
+            )  # fmt: skip
 
     def _check_sums(self) -> None:
         """Contracts add to zero, spot and debt add to what the venue's books say, balances add to the book's."""
@@ -196,12 +188,10 @@ class Audit:
 
     def _check_rows(self) -> None:
         """Rows are positive and finite, and value crosses the border of the model only for listed reasons."""
-        state = self.world.state
-        if not len(self.world.bookkeeper.ledger.rows_of_step()):
-            return
-        improper = self.world.bookkeeper.ledger.improper()
-        if len(improper):
-            row = improper[0]
+        state, rows = self.world.state, self.world.bookkeeper.ledger.rows_of_step()
+        wrong = improper_row(rows, _LISTED) if len(rows) else -1
+        if wrong >= 0:
+            row = rows[wrong]
             self._fail(
                 f"ledger row {Cause(int(row['cause'])).name.lower()} from {state.agent_name(int(row['payer']))} to "
                 f"{state.agent_name(int(row['payee']))}", float(row["amount"]),

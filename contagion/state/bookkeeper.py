@@ -236,7 +236,8 @@ class Bookkeeper:
                 now += units * float(state.instruments.value_price[instrument])
                 then += units * float(state.instruments.audited_price[instrument])
                 into = self.takeover_position(target, instrument)
-                _merge_entry(positions.units, positions.entry, into, units, float(state.instruments.equity_price[instrument]))
+                price = float(state.instruments.equity_price[instrument])
+                _merge_entry(positions.units, positions.entry, into, units, price)
                 positions.units[row] = 0.0
             state.accounts.balance[account] = 0.0
             state.accounts.balance[target] += balance
@@ -266,9 +267,9 @@ class Bookkeeper:
     def _close_out(self, account: int, owner: int, venue: int, equity: float) -> int:
         """Owner and account part: what limited liability had booked is reversed, the final amount is booked."""
         state = self.state
-        carried = max(0.0, -float(state.accounts.value[account]))
-        self.book(Cause.LIMITED_LIABILITY, owner, venue, carried)
-        state.accounts.value[account] = 0.0
+        if state.accounts.flags[account] & AccountFlag.UNDER:
+            self.book(Cause.LIMITED_LIABILITY, owner, venue, -float(state.accounts.value[account]))
+            state.accounts.flags[account] &= ~np.uint8(AccountFlag.UNDER)
         if equity >= 0.0:
             self.book(Cause.SURPLUS, owner, venue, equity)
             return -1
@@ -302,7 +303,8 @@ def _merge_entry(units, entry, row, change, price):
     held = units[row]
     total = held + change
     if held == 0.0 or held * change > 0.0:
-        entry[row] = (entry[row] * abs(held) + price * abs(change)) / (abs(held) + abs(change)) if total != 0.0 else price
+        size = abs(held) + abs(change)
+        entry[row] = (entry[row] * abs(held) + price * abs(change)) / size if size != 0.0 else price
     elif held * total < 0.0:
         entry[row] = price
     units[row] = total

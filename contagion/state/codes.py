@@ -101,3 +101,4 @@ class AccountFlag(IntEnum):
     BANKRUPT = 16  # ended with a deficit
     MAKER = 32  # quotes prices
     HOUSE = 64  # takeover account of a venue: never called, never liquidated
+    UNDER = 128  # limited liability has booked a shortfall for it: see Accounts.value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from contagion.state.codes import OUTSIDE_CAUSES, Cause, Phase
+from contagion.state.codes import AgentKind, Cause, Phase
 
 ROW = np.dtype(
     [
@@ -34,7 +34,8 @@ class Ledger:
         self.step = self.round = 0
         self._kinds = agent_kinds
         self._rows = np.empty(1024, ROW)
-        self._size = self._step_start = 0
+        self._size = self._step_start = self._folded = 0
+        self.borne: dict[int, float] = {}  # what each institution or fund bore of deficits [USD]
         self.totals = np.zeros((len(Cause), len(layers) + 1, 5, 5))
 
     def __len__(self) -> int:
@@ -49,15 +50,24 @@ class Ledger:
         return self._rows[self._step_start : self._size]
 
     def open_step(self, step: int) -> None:
-        """Begin a step: sums of the previous one are taken, its rows kept or dropped."""
+        """Begin a step: the sums take in the rows of the previous one, which are kept or dropped."""
         if self._size > self._step_start:
-            rows = self.rows_of_step()
-            index = (rows["cause"], rows["layer"] + 1, self._kinds[rows["payer"]], self._kinds[rows["payee"]])
-            np.add.at(self.totals, index, rows["amount"])
+            self.fold()
             if not self.keep:
-                self._size = 0
+                self._size = self._folded = 0
             self._step_start = self._size
         self.step, self.round = step, 0
+
+    def fold(self) -> None:
+        """Take the rows not yet counted into `totals` and `borne`."""
+        rows = self._rows[self._folded : self._size]
+        index = (rows["cause"], rows["layer"] + 1, self._kinds[rows["payer"]], self._kinds[rows["payee"]])
+        np.add.at(self.totals, index, rows["amount"])
+        borne = rows[(rows["cause"] == Cause.ALLOCATION) & (rows["deficit"] >= 0)]
+        for payer in np.unique(borne["payer"][self._kinds[borne["payer"]] != AgentKind.TRADER]):
+            amount = float(borne["amount"][borne["payer"] == payer].sum())
+            self.borne[int(payer)] = self.borne.get(int(payer), 0.0) + amount
+        self._folded = self._size
 
     def append(
         self, phase: Phase, cause: Cause, payer, payee, amount: np.ndarray, layer: int = -1, deficit=-1
@@ -74,14 +84,6 @@ class Ledger:
         rows["amount"] = amount
         self._size += count
         return rows
-
-    def improper(self) -> np.ndarray:
-        """Rows of this step that break the ledger's own rules: not positive and finite, or outside for no listed reason."""
-        rows = self.rows_of_step()
-        bad = ~(rows["amount"] > 0) | ~np.isfinite(rows["amount"])
-        listed = np.isin(rows["cause"], [int(cause) for cause in OUTSIDE_CAUSES])
-        bad |= ((rows["payer"] == 0) | (rows["payee"] == 0)) & ~listed
-        return rows[bad]
 
     def frame(self, name_of) -> pd.DataFrame:
         """Rows with names: step, round, phase, cause, layer, deficit_id, payer, payee, amount [USD].

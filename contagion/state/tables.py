@@ -100,9 +100,9 @@ class Accounts:
     book: Ints  # book row (int16)
     start: Ints  # shape (n_accounts + 1,): rows of Positions (int32)
     balance: Floats  # [settlement asset]
-    equity: Floats  # margin equity at the last mark [USD]
-    requirement: Floats  # maintenance requirement at the last mark [USD]
-    value: Floats  # value equity at the last audit, not floored [USD]
+    equity: Floats  # margin equity at the last audit [USD]
+    requirement: Floats  # maintenance requirement at the last audit [USD]
+    value: Floats  # value equity at the opening; from then on kept only while it is negative (flag UNDER) [USD]
     deposits: Floats  # net deposits since the start [settlement asset]
     realised: Floats  # profit realised by closing trades in the current window [settlement asset]
     breached_at: Ints  # step of the open breach, -1 if none (int32)

@@ -54,9 +54,9 @@ class World:
     path: np.ndarray  # exogenous index prices, shape (steps + 1, n market assets incl. USD); column = asset row [USD]
     agent_rows: dict[str, int]  # institutions, funds, and groups of one trader, by name
     dt_years: float
+    market: Any = None  # contagion.market.flow.Market, set by the model
+    pricing: Any = None  # contagion.market.pricing.Pricing, set by the model
     step: int = 0
-    shock_moves: np.ndarray = field(default_factory=lambda: np.zeros(0))  # log price gaps so far, by asset
-    frozen_oracles: dict[int, int] = field(default_factory=dict)  # instrument -> step until which it is frozen
     halted: dict[int, int] = field(default_factory=dict)  # venue agent row -> step until which it trades nothing
     notes: list[str] = field(default_factory=list)  # things a reader of the results must know
     counters: dict[str, float] = field(default_factory=dict)  # sums over the run, by outcome name

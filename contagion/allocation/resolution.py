@@ -1,0 +1,91 @@
+"""What follows when a venue's own equity is gone: it operates on, halts, or is resolved.
+
+*Insolvent* (equity below zero), *illiquid* (cannot pay a withdrawal) and *failed* (resolved) are kept apart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from contagion.scenario.schema import Exchange
+from contagion.state.codes import Cause
+from contagion.state.world import Venue, World
+
+INSOLVENT, ILLIQUID, FAILED = 2, 4, 8
+
+
+class Insolvency:
+    """Watches exchanges after allocation and carries out ``on_insolvency``.
+
+    Resolution tears every contract up at the last mark, cuts positive equities to pari-passu claims on custody and
+    pays them after ``resolution_delay`` steps.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._exchanges = [venue for venue in world.venues.values() if isinstance(venue.spec, Exchange)]
+        self._payments: dict[int, list[Venue]] = {}
+        self._roots_seen = 0
+
+    def resolve(self) -> bool:
+        """After an allocation: flag and treat venues whose net worth is strictly below zero; pay what is due."""
+        paid = self._pay_due() if self._payments else False
+        roots = len(self.world.bookkeeper.deficits)
+        if roots == self._roots_seen:
+            return paid
+        self._roots_seen = roots
+        happened = paid
+        agents = self.world.state.agents
+        for venue in self._exchanges:
+            if agents.worth[venue.row] >= -1e-6 or agents.status[venue.row] & INSOLVENT:
+                continue
+            agents.status[venue.row] |= INSOLVENT
+            self.world.count("insolvencies")
+            if venue.spec.on_insolvency == "operate":
+                continue
+            self.world.halted[venue.row] = self.world.scenario.steps + 1
+            if venue.spec.on_insolvency == "resolve":
+                self._tear_up(venue)
+                due = self.world.step + venue.spec.resolution_delay
+                self._payments.setdefault(due, []).append(venue)
+                happened = True
+                if venue.spec.resolution_delay == 0:
+                    self._pay_due()
+        return happened
+
+    def _tear_up(self, venue: Venue) -> None:
+        """Close every contract at its mark; zero-sum, so the sum of balances does not change."""
+        state, bookkeeper = self.world.state, self.world.bookkeeper
+        state.agents.status[venue.row] |= FAILED
+        for instrument in venue.instruments:
+            rows = np.flatnonzero((state.positions.instrument == instrument) & (state.positions.units != 0.0))
+            if len(rows):
+                price = np.full(len(rows), float(state.instruments.equity_price[instrument]))
+                bookkeeper.trade(Cause.RESOLUTION, rows, -state.positions.units[rows], price)
+
+    def _pay_due(self) -> bool:
+        due = [step for step in self._payments if step <= self.world.step]
+        for step in due:
+            for venue in self._payments.pop(step):
+                self._pay_out(venue)
+        return bool(due)
+
+    def _pay_out(self, venue: Venue) -> None:
+        """Customers with positive equity share custody in proportion to it; the rest of their claim is gone."""
+        state, bookkeeper = self.world.state, self.world.bookkeeper
+        for book in venue.books:
+            settle = int(state.books.settle[book])
+            mine = (state.accounts.book == book) & (state.accounts.owner != venue.row)
+            accounts = np.flatnonzero(mine & (state.accounts.balance > 0.0))
+            if not len(accounts):
+                continue
+            owed = state.accounts.balance[accounts]
+            custody = state.agents.cash[venue.row] if settle == 0 else self._held(venue.row, settle)
+            recovery = min(1.0, max(0.0, float(custody)) / float(owed.sum()))
+            self.world.count(f"recovery.{venue.name}", recovery)
+            loss = owed * (1.0 - recovery) * state.assets.fundamental[settle]
+            bookkeeper.charge(Cause.RESOLUTION, accounts, venue.row, loss)
+            bookkeeper.withdraw(accounts, owed * recovery)
+
+    def _held(self, agent: int, asset: int) -> float:
+        return float(self.world.state.holdings.units[self.world.bookkeeper.slot(agent, asset)])

@@ -1,0 +1,215 @@
+"""The model: one step reads like section 5 of docs/model.md."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+import mesa
+import numpy as np
+
+from contagion.agents.calls import MarginCalls
+from contagion.agents.decisions import Decisions, update_quotes
+from contagion.agents.lazy import LazyAgents
+from contagion.allocation.checks import check_allocation
+from contagion.allocation.resolution import Insolvency
+from contagion.allocation.waterfall import Waterfall
+from contagion.liquidation.closing import Liquidation
+from contagion.margin.audit import Audit
+from contagion.market.flow import Market
+from contagion.market.pricing import Pricing
+from contagion.outcomes.record import Recorder
+from contagion.protocols.claims import ClaimValues
+from contagion.protocols.credit import Credit
+from contagion.protocols.lending import Lending
+from contagion.protocols.runs import Runs
+from contagion.protocols.shocks import strike
+from contagion.results import RunResult
+from contagion.scenario.assemble import assemble
+from contagion.scenario.loader import load_scenario
+from contagion.scenario.schema import Scenario
+from contagion.state.codes import Phase
+
+
+class ContagionModel(LazyAgents, mesa.Model):
+    """Leveraged traders, exchanges and protocols that hold claims on each other, going through a shock.
+
+    Parameters
+    ----------
+    scenario : Scenario, str or None
+        A scenario, a bundled name, or a path to a YAML file; default ``quickstart``.
+    rng : int or None
+        Seed of every draw of the run; None takes a fresh one (kept in ``seed``).
+    keep_ledger : bool
+        Keep every ledger row, or only their sums by cause, layer and kind of agent (what a sweep needs).
+    **overrides
+        Scenario fields by path, with ``__`` or ``.`` between the names; a last name alone where only one field bears
+        it: ``ContagionModel(insurance_fund=1e6)``.
+
+    Raises
+    ------
+    InputError
+        The scenario or an override is not valid.
+    InvariantError
+        During a step: the books do not add up.
+    """
+
+    def __init__(
+        self, scenario: Scenario | str | None = None, rng: int | None = None, *, keep_ledger: bool = True, **overrides
+    ) -> None:
+        if rng is None:
+            rng = secrets.randbits(48)
+        elif isinstance(rng, np.random.Generator):
+            rng = int(rng.integers(2**48))
+        super().__init__(rng=int(rng))
+        self.seed = int(rng)
+        if scenario is None:
+            scenario = "quickstart"
+        if overrides or not isinstance(scenario, Scenario):
+            scenario = load_scenario(scenario, overrides or None)
+        self.scenario = scenario
+        self._build(assemble(scenario, self.seed, keep_ledger=keep_ledger))
+
+    def _build(self, world) -> None:
+        self.world = world
+        self.step_number = 0
+        self.pricing = world.pricing = Pricing(world)
+        self.market = world.market = Market(world, self.pricing)
+        self.audit = Audit(world)
+        self.calls = MarginCalls(world)
+        self.decisions = Decisions(world, self)
+        self.waterfall = Waterfall(world)
+        self.insolvency = Insolvency(world)
+        self.liquidation = Liquidation(world, self.market, self.waterfall)
+        self.lending = Lending(world)
+        self.claims = ClaimValues(world)
+        self.credit = Credit(world)
+        self.runs = Runs(world)
+        self.recorder = Recorder(world)
+        self.pricing.reprice()
+        self.claims.solve()
+        self.pricing.reprice()
+        update_quotes(world)
+
+    # -- a step -------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Shock, observe, mark, call and trade; then rounds of liquidation, allocation and propagation; run; record."""
+        self._open()
+        self._shock()
+        self._observe()
+        self._mark()
+        moved = self._call_and_trade()
+        rounds = 1
+        while self._round(rounds) or (moved and rounds == 1):
+            if rounds == self.scenario.max_rounds:
+                self._note_round_bound()
+                break
+            rounds += 1
+            self._mark_again(rounds)
+        self._run()
+        self._record(rounds)
+
+    def _open(self) -> None:
+        self.step_number += 1
+        self.world.step = self.step_number
+        self.world.bookkeeper.ledger.open_step(self.step_number)
+        self.world.step_counters.clear()
+        self.liquidation.open_step()
+
+    def _shock(self) -> None:
+        self.world.bookkeeper.phase = Phase.SHOCK
+        if self.pricing.shock(self.step_number):
+            for shock in self.pricing.due(self.step_number):
+                strike(self.world, shock)
+
+    def _observe(self) -> None:
+        self.world.bookkeeper.phase = Phase.OBSERVE
+        self.lending.accrue()
+        self.pricing.advance(self.step_number)
+        update_quotes(self.world)
+
+    def _mark(self) -> None:
+        self.world.bookkeeper.phase = Phase.MARK
+        if self.claims.solve():
+            self.pricing.reprice()
+        self.market.open_round()
+        self.audit.run()
+        self._breached_first = len(self.audit.breached)
+        self._rows_at_mark = len(self.world.bookkeeper.ledger)
+
+    def _call_and_trade(self) -> bool:
+        self.world.bookkeeper.phase = Phase.TRADE
+        moved = self.calls.run(self.audit.warned)
+        return self.decisions.run() or moved
+
+    def _round(self, number: int) -> bool:
+        """Phases 5 to 8 at one vector of marks; whether anything happened."""
+        world = self.world
+        world.bookkeeper.ledger.round = number
+        happened = False
+        if len(self.audit.breached):
+            happened |= self.liquidation.run(self.audit.breached)
+            happened |= self.lending.liquidate(self.audit.breached)
+        world.bookkeeper.phase = Phase.ALLOCATE
+        happened |= self.waterfall.allocate()
+        happened |= self.insolvency.resolve()
+        world.bookkeeper.phase = Phase.PROPAGATE
+        happened |= self.credit.settle(final=False)
+        if happened:
+            self.recorder.round(number, len(self.audit.breached))
+        return happened
+
+    def _mark_again(self, number: int) -> None:
+        """New marks for the next round: executions of earlier rounds are in them."""
+        world = self.world
+        world.bookkeeper.phase = Phase.MARK
+        world.bookkeeper.ledger.round = number
+        self.pricing.reprice()
+        if self.claims.solve():
+            self.pricing.reprice()
+        self.market.open_round()
+        self.audit.scan()
+
+    def _run(self) -> None:
+        self.world.bookkeeper.phase = Phase.PROPAGATE
+        self.credit.settle(final=True)
+        self.world.bookkeeper.phase = Phase.RUN
+        self.runs.run()
+
+    def _record(self, rounds: int) -> None:
+        world = self.world
+        world.bookkeeper.phase = Phase.RECORD
+        if len(world.bookkeeper.ledger) > self._rows_at_mark:
+            self.claims.solve()
+            self.pricing.reprice()
+            self.audit.run()
+            check_allocation(world)
+        self.recorder.step(rounds, self._breached_first)
+
+    def _note_round_bound(self) -> None:
+        self.world.notes.append(f"step {self.step_number}: stopped after {self.scenario.max_rounds} rounds")
+        self.world.count("round_bound_hit")
+
+    # -- a run --------------------------------------------------------------------------------------------------
+
+    def run(self, progress: bool | Callable[[int, int], None] = False) -> RunResult:
+        """Run the steps that are left and return the result; an interrupt leaves the finished part in :meth:`result`.
+
+        Parameters
+        ----------
+        progress : bool or callable
+            True shows a bar; a callable is called with (steps done, steps) after every step.
+        """
+        from contagion.terminal import progress_of
+
+        with progress_of(progress, self.scenario) as report:
+            while self.step_number < self.scenario.steps:
+                self.step()
+                if report is not None:
+                    report(self.step_number, self.scenario.steps)
+        return self.result()
+
+    def result(self) -> RunResult:
+        """What has happened so far."""
+        return self.recorder.result(self.seed, self.scenario)

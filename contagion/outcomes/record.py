@@ -1,0 +1,136 @@
+"""Phase 10: what a run leaves behind, one row a step and one a round."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from contagion.outcomes.run import outcomes_of
+from contagion.results import RunResult, describe_run
+from contagion.state.codes import AgentKind
+from contagion.state.world import World
+
+ROUND_COLUMNS = ("step", "round", "breached", "liquidations", "liquidated_notional", "deleveraged_notional", "deficit")
+STATUS = {1: "default", 2: "insolvent", 4: "illiquid", 8: "failed"}
+
+
+class Recorder:
+    """Keeps one row of numbers a step, in arrays declared at the start."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        state = world.state
+        self._n_assets = len(state.assets.names)
+        self._tracked = np.flatnonzero(np.isin(state.agents.kind, (AgentKind.FUND, AgentKind.EXCHANGE)))
+        self._claims = np.flatnonzero(state.assets.issuer >= 0)
+        self._counted = (
+            "liquidations", "liquidated_notional", "deleveraged_notional", "accounts_bankrupt", "margin_calls",
+            "withdrawals_asked", "withdrawals_paid",
+        )  # fmt: skip
+        names = [f"price.{name}" for name in state.assets.names[1:]]
+        names += [f"net_worth.{state.agents.names[row]}" for row in self._tracked]
+        names += [f"redemption.{state.assets.names[row]}" for row in self._claims]
+        self._names = ["rounds", "breached", "owed", "shortfall", *names]
+        self._values = np.empty((world.scenario.steps, len(self._names)))
+        self._counts = np.zeros((world.scenario.steps, len(self._counted)))
+        self._deficits = np.zeros(world.scenario.steps)
+        self._rounds: list[tuple] = []
+        self._done = 0
+        self._roots = 0
+        self._before: dict[str, float] = {}
+
+    def round(self, number: int, breached: int) -> None:
+        """One cascade round that did something."""
+        if number == 1:
+            self._before = {}
+        now, before = self.world.step_counters, self._before
+        roots = self.world.bookkeeper.deficits.amount
+        deficit = sum(roots[int(before.get("roots", self._roots)) :])
+        counted = [now.get(name, 0.0) - before.get(name, 0.0) for name in ROUND_COLUMNS[3:6]]
+        self._rounds.append((self.world.step, number, breached, *counted, deficit))
+        self._before = dict(now) | {"roots": len(roots)}
+
+    def step(self, rounds: int, breached: int) -> None:
+        """The state at the end of a step."""
+        world, state = self.world, self.world.state
+        row = self._values[self._done]
+        row[0], row[1] = rounds, breached
+        row[2], row[3] = state.books.owed.sum(), state.books.shortfall.sum()
+        end = 4 + self._n_assets - 1
+        row[4:end] = state.assets.index[1:]
+        row[end : end + len(self._tracked)] = state.agents.worth[self._tracked]
+        row[end + len(self._tracked) :] = state.assets.redemption[self._claims]
+        if world.step_counters:
+            self._counts[self._done] = [world.step_counters.get(name, 0.0) for name in self._counted]
+        roots = world.bookkeeper.deficits.amount
+        if len(roots) > self._roots:
+            self._deficits[self._done] = sum(roots[self._roots :])
+            self._roots = len(roots)
+        self._done += 1
+
+    # -- results ------------------------------------------------------------------------------------------------
+
+    def steps(self) -> pd.DataFrame:
+        """One row a step: rounds, breaches, prices [USD], net worths [USD], redemption values [USD], counts."""
+        done = self._done
+        frame = pd.DataFrame(self._values[:done], columns=self._names)
+        frame.insert(0, "step", np.arange(1, done + 1))
+        frame["deficit"] = self._deficits[:done]
+        for column, name in enumerate(self._counted):
+            frame[name] = self._counts[:done, column]
+        for name in ("rounds", "breached"):
+            frame[name] = frame[name].astype("int64")
+        return frame
+
+    def rounds(self) -> pd.DataFrame:
+        """One row a round that did something."""
+        frame = pd.DataFrame(self._rounds, columns=list(ROUND_COLUMNS))
+        return frame.astype({"step": "int64", "round": "int64", "breached": "int64"} | dict.fromkeys(
+            ROUND_COLUMNS[3:], "float64"))
+
+    def agents(self) -> pd.DataFrame:
+        """Final state, one row an agent: name, type, group, status, opening and final net worth, change, cash. [USD]"""
+        state = self.world.state
+        agents = state.agents
+        types = {int(kind): kind.name.lower() for kind in AgentKind}
+        group = np.asarray([*state.group_names, ""], dtype=object)[agents.group]
+        names = np.asarray(agents.names, dtype=object)
+        traders = agents.group[state.first_trader :]
+        ordinal = np.arange(state.first_trader, state.n_agents) - state.group_start[traders]
+        names = np.concatenate([names, [f"{state.group_names[g]}:{o}" for g, o in zip(traders, ordinal, strict=True)]])
+        status = [", ".join(word for bit, word in STATUS.items() if value & bit) for value in agents.status.tolist()]
+        return pd.DataFrame(
+            {
+                "agent": pd.array(names, dtype="str"),
+                "type": pd.array([types[int(kind)] for kind in agents.kind], dtype="str"),
+                "group": pd.array(group, dtype="str"),
+                "status": pd.array(status, dtype="str"),
+                "opening_net_worth": agents.opening,
+                "net_worth": agents.worth,
+                "change": agents.worth - agents.opening,
+                "cash": agents.cash,
+            }
+        )
+
+    def result(self, seed: int, scenario) -> RunResult:
+        """Everything recorded so far."""
+        world = self.world
+        outcomes = outcomes_of(world)
+        facts = pd.DataFrame(
+            {
+                "name": pd.array([fact.name for fact in scenario.facts], dtype="str"),
+                "observed": np.array([fact.value for fact in scenario.facts], dtype=float),
+                "simulated": np.array(
+                    [outcomes.get(fact.outcome, np.nan) if fact.outcome else np.nan for fact in scenario.facts],
+                    dtype=float,
+                ),
+                "unit": pd.array([fact.unit for fact in scenario.facts], dtype="str"),
+                "role": pd.array([fact.role for fact in scenario.facts], dtype="str"),
+                "source": pd.array([fact.source for fact in scenario.facts], dtype="str"),
+            }
+        )
+        manifest = describe_run(
+            scenario.model_dump(mode="json"), seed, self._done, self._done == scenario.steps, world.notes
+        )
+        ledger = world.bookkeeper.ledger.frame(world.state.agent_name)
+        return RunResult(outcomes, self.steps(), self.rounds(), ledger, self.agents(), facts, manifest)
