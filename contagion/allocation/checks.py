@@ -1,0 +1,281 @@
+"""What must hold of every allocation, recomputed from state and ledger rows and not from what a layer says.
+
+Payments and transfers are checked before they are carried out; sums, order and what is left on takeover accounts at
+the end of the step. The first violation stops the run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+
+from contagion.allocation.cash import InsuranceFund, ProfitHaircut, VenueEquity
+from contagion.allocation.layer import Case, Layer, Payment, Transfer
+from contagion.allocation.positions import AutoDeleverage
+from contagion.allocation.transfers import means_of
+from contagion.errors import InvariantError
+from contagion.state.codes import AccountFlag, Cause
+from contagion.state.tables import State
+from contagion.state.world import World
+
+if TYPE_CHECKING:
+    from contagion.allocation.waterfall import Waterfall
+
+RELATIVE = 1e-9
+
+
+@dataclass(slots=True)
+class Used:
+    """One use of a layer. USD for money, units for positions."""
+
+    case: int  # allocations of one venue in one pass share a number
+    venue: int
+    round: int
+    place: int  # of the layer in the waterfall
+    taken: float
+    spare: float  # what it could have taken more, of what was asked
+    scale: float
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What the checks at the end of a step need; emptied when a step opens."""
+
+    step: int = -1
+    case: int = 0
+    used: list[Used] = field(default_factory=list)
+    by_lots: dict[int, float] = field(default_factory=dict)  # deficit id -> loss of its lots at bankruptcy price [USD]
+    gross: float = 0.0  # value that passed through the waterfalls in this step [USD]
+
+    def open_step(self, step: int) -> None:
+        if step != self.step:
+            self.step, self.case, self.gross = step, 0, 0.0
+            self.used.clear()
+            self.by_lots.clear()
+
+    def lot(self, world: World, instrument: int, units: float, price: float, deficit: int) -> None:
+        """Note a lot of a deficit at its bankruptcy price. [settlement asset per unit]"""
+        self.open_step(world.step)
+        gap = price - float(world.state.instruments.value_price[instrument])
+        self.by_lots[deficit] = self.by_lots.get(deficit, 0.0) + _settle(world.state, instrument) * units * gap
+
+
+def check_payment(case: Case, place: int, layer: Layer, payment: Payment, evidence: Evidence) -> None:
+    """Not above the need, the capacity, what each payer's rule allows and what it has.
+
+    Raises
+    ------
+    InvariantError
+        Names phase, step, round, agent and amount.
+    """
+    state, need, total = case.world.state, case.need, float(np.sum(payment.amounts))
+    slack = RELATIVE * max(1.0, need)
+    if not total <= need + slack:
+        _fail(case.world, case.venue.row, total - need, f"layer {place} collects more than the deficit left")
+    if total > payment.capacity + slack:
+        _fail(case.world, case.venue.row, total - payment.capacity, f"layer {place} takes more than its capacity")
+    if np.any(payment.amounts < 0.0) or not np.isfinite(total):
+        _fail(case.world, case.venue.row, float(np.min(payment.amounts)), f"layer {place} pays out")
+    rows = payment.accounts if payment.accounts is not None else payment.agents
+    if rows is not None and len(rows):
+        payers, place_of = np.unique(rows, return_inverse=True)
+        paid = np.bincount(place_of, weights=payment.amounts)
+        allowed = np.zeros(len(payers))
+        np.maximum.at(allowed, place_of, payment.limits)
+        owner = state.accounts.owner[payers] if payment.accounts is not None else payers
+        _at_most(case.world, owner, paid, allowed, f"layer {place} takes more than the rule allows from a payer")
+        if payment.accounts is not None:
+            _check_accounts(case, place, layer, payers, paid)
+        else:
+            means = np.array([means_of(state, case.venue, int(agent)) for agent in payers])
+            _at_most(case.world, payers, paid, means, f"layer {place} takes more than an agent has")
+    if isinstance(layer, VenueEquity) and layer.limit is not None and case.borne + total > layer.limit + slack:
+        _fail(case.world, case.venue.row, case.borne + total - layer.limit, f"layer {place} goes beyond its tranche")
+    spare = min(need, payment.capacity) - total
+    evidence.gross += need
+    evidence.used.append(
+        Used(evidence.case, case.venue.row, case.world.bookkeeper.ledger.round, place, total, spare, max(1.0, need))
+    )
+
+
+def _check_accounts(case: Case, place: int, layer: Layer, accounts: np.ndarray, paid: np.ndarray) -> None:
+    state, world = case.world.state, case.world
+    owner = state.accounts.owner[accounts]
+    wrong = (state.accounts.flags[accounts] & (AccountFlag.HOUSE | AccountFlag.BANKRUPT)) != 0
+    wrong |= state.books.venue[state.accounts.book[accounts]] != case.venue.row
+    wrong &= paid > 0.0
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        _fail(world, int(owner[row]), float(paid[row]), f"layer {place} charges an account it may not reach")
+    equity, profit = _equity_and_profit(state, accounts)
+    _at_most(world, owner, paid, np.maximum(equity, 0.0), f"layer {place} takes more than an account's equity")
+    if isinstance(layer, ProfitHaircut):
+        settle = state.assets.fundamental[state.books.settle[state.accounts.book[accounts]]]
+        if layer.base == "window":
+            profit = profit + settle * state.accounts.realised[accounts]
+        _at_most(world, owner, paid, np.maximum(profit, 0.0), f"layer {place} cuts principal")
+
+
+def check_transfer(case: Case, place: int, layer: Layer, item: Transfer, evidence: Evidence) -> None:
+    """Not more units than the lots have; deleveraged accounts on the other side, solvent at the rule's price.
+
+    Raises
+    ------
+    InvariantError
+        Names phase, step, round, agent and amount.
+    """
+    world, state, lots = case.world, case.world.state, item.lots
+    asked = float(np.abs(lots.units[item.chosen]).sum())
+    filled = float(np.abs(item.units).sum())
+    side = float(np.sign(lots.units[item.chosen][0]))
+    if filled > asked * (1.0 + RELATIVE) or np.any(lots.units[item.chosen] * side <= 0.0):
+        _fail(world, case.venue.row, filled - asked, f"layer {place} passes on units that were not taken over")
+    account = state.positions.account[item.positions]
+    owner = state.accounts.owner[account]
+    before = state.positions.units[item.positions]
+    if isinstance(layer, AutoDeleverage):
+        wrong = (item.units * side <= 0.0) | (before * side >= 0.0)
+        wrong |= np.abs(item.units) > np.abs(before) * (1.0 + RELATIVE)
+        wrong |= (state.accounts.flags[account] & (AccountFlag.HOUSE | AccountFlag.BANKRUPT)) != 0
+        equity, _ = _equity_and_profit(state, account)
+        gap = item.price - float(state.instruments.value_price[lots.instrument])
+        settle = _settle(state, lots.instrument)
+        at_price = equity + settle * before * gap
+        wrong |= at_price < -RELATIVE * np.maximum(1.0, np.abs(equity) + settle * np.abs(before) * item.price)
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            _fail(world, int(owner[row]), float(item.units[row]), f"layer {place} deleverages who is no candidate")
+        _check_price(case, place, layer, item)
+    spare = min(asked, item.available) - filled
+    evidence.gross += _settle(state, lots.instrument) * filled * float(state.instruments.value_price[lots.instrument])
+    evidence.used.append(
+        Used(evidence.case, case.venue.row, world.bookkeeper.ledger.round, place, filled, spare, max(1.0, asked))
+    )
+
+
+def _check_price(case: Case, place: int, layer: AutoDeleverage, item: Transfer) -> None:
+    state, instrument = case.world.state, item.lots.instrument
+    if layer.price == "bankruptcy":
+        size = np.abs(item.lots.units[item.chosen])
+        expected = float(size @ item.lots.bankruptcy[item.chosen]) / float(size.sum())
+    elif layer.price == "mark":
+        expected = float(state.instruments.value_price[instrument])
+    else:
+        expected = float(state.instruments.audited_price[instrument])
+    if abs(item.price - expected) > RELATIVE * abs(expected):
+        _fail(case.world, case.venue.row, item.price, f"layer {place} does not fill at the rule's price {expected:g}")
+
+
+def check_exhausted(case: Case, place: int, layer: Layer) -> None:
+    """A fund that leaves a deficit to the next layer has nothing left."""
+    if type(layer).bear is InsuranceFund.bear and case.venue.fund >= 0 and case.need > 0.0:
+        left = means_of(case.world.state, case.venue, case.venue.fund)
+        if left > RELATIVE * max(1.0, case.need):
+            _fail(case.world, case.venue.fund, left, f"layer {place} leaves a deficit open while it has money")
+
+
+def check_allocation(world: World, waterfall: Waterfall) -> None:
+    """At the end of a step: every deficit is borne in full, once, by the first layers that could.
+
+    Raises
+    ------
+    InvariantError
+        Names phase, step, round, agent and amount.
+    """
+    evidence = waterfall.evidence
+    if not evidence.used and not len(world.bookkeeper.deficits):
+        return
+    if evidence.step != world.step or (not evidence.used and world.bookkeeper.deficits.step[-1] != world.step):
+        return
+    _check_rows(world, evidence)
+    _check_order(world, evidence)
+    _check_takeovers(world, evidence)
+
+
+def _check_rows(world: World, evidence: Evidence) -> None:
+    deficits, rows = world.bookkeeper.deficits, world.bookkeeper.ledger.rows_of_step()
+    first = len(deficits)
+    while first > 0 and deficits.step[first - 1] == world.step:
+        first -= 1
+    rows = rows[rows["cause"] == Cause.ALLOCATION]
+    for outside in rows[(rows["payer"] == 0) | (rows["payee"] == 0)][:1]:
+        _fail(world, 0, float(outside["amount"]), "outside takes part in an allocation")
+    venues = np.array([venue.row for venue in world.venues.values()])
+    named = rows["deficit"] >= 0
+    expected = np.array([*deficits.venue, 0], dtype=np.int64)[rows["deficit"][named]]
+    for row in rows[named][rows["payee"][named] != expected][:1]:
+        _fail(world, int(row["payee"]), float(row["amount"]), "an allocation row pays another than the deficit's venue")
+    for row in rows[~named][~np.isin(rows["payee"][~named], venues)][:1]:
+        _fail(world, int(row["payee"]), float(row["amount"]), "an allocation row does not pay a venue")
+    sums = np.bincount(rows["deficit"][named], weights=rows["amount"][named], minlength=len(deficits))
+    seen: set[tuple[int, int]] = set()
+    for root in range(first, len(deficits)):
+        venue, account, amount = deficits.venue[root], deficits.account[root], deficits.amount[root]
+        missing = float(sums[root]) - amount
+        if abs(missing) > RELATIVE * max(1.0, amount):
+            _fail(world, venue, missing, f"deficit {root} of {amount:g} USD is not borne in full", root)
+        gap = evidence.by_lots.get(root, amount) - amount
+        if abs(gap) > RELATIVE * max(1.0, amount, evidence.gross):
+            _fail(world, venue, gap, f"deficit {root}: the bankruptcy prices of its lots do not give its amount", root)
+        house = account >= 0 and world.state.accounts.flags[account] & AccountFlag.HOUSE
+        if account >= 0 and not house and (venue, account) in seen:
+            _fail(world, venue, amount, f"a second deficit of account {account} in one step", root)
+        seen.add((venue, account))
+
+
+def _check_order(world: World, evidence: Evidence) -> None:
+    used = sorted(evidence.used, key=lambda item: (item.case, item.place))
+    spare: dict[int, Used] = {}
+    for item in used:
+        earlier = spare.get(item.case)
+        if earlier is not None and earlier.place < item.place and item.taken > RELATIVE * item.scale:
+            what = f"layer {item.place} is used while layer {earlier.place} had capacity"
+            _fail(world, item.venue, earlier.spare, what)
+        if item.spare > RELATIVE * item.scale and earlier is None:
+            spare[item.case] = item
+
+
+def _check_takeovers(world: World, evidence: Evidence) -> None:
+    state = world.state
+    for account in state.books.takeover[state.books.takeover >= 0]:
+        rows = slice(int(state.accounts.start[account]), int(state.accounts.start[account + 1]))
+        equity, _ = _equity_and_profit(state, np.array([account]))
+        flat = not state.positions.units[rows].any()
+        slack = RELATIVE * max(1.0, evidence.gross, float(np.abs(state.accounts.balance[account])))
+        if equity[0] < -slack or (flat and equity[0] > slack):
+            _fail(world, int(state.accounts.owner[account]), float(equity[0]), "a takeover account is left with equity")
+
+
+def _equity_and_profit(state: State, accounts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Equity and unrealised profit of accounts in plain NumPy. [USD]"""
+    start, count = state.accounts.start[accounts], np.diff(state.accounts.start)[accounts]
+    owner = np.repeat(np.arange(len(accounts)), count)
+    rows = np.repeat(start - np.concatenate([[0], np.cumsum(count)[:-1]]), count) + np.arange(int(count.sum()))
+    units, price = state.positions.units[rows], state.instruments.value_price[state.positions.instrument[rows]]
+    settle = state.assets.fundamental[state.books.settle[state.accounts.book[accounts]]]
+    held = units != 0.0
+    contract = state.instruments.kind[state.positions.instrument[rows]] <= 1
+    value = np.bincount(owner, weights=units * price, minlength=len(accounts))
+    gain = np.where(held & contract, units * (price - np.where(held, state.positions.entry[rows], 0.0)), 0.0)
+    profit = np.bincount(owner, weights=gain, minlength=len(accounts))
+    return settle * (state.accounts.balance[accounts] + value), settle * profit
+
+
+def _settle(state: State, instrument: int) -> float:
+    return float(state.assets.fundamental[state.books.settle[state.instruments.book[instrument]]])
+
+
+def _at_most(world: World, agents: np.ndarray, paid: np.ndarray, allowed: np.ndarray, what: str) -> None:
+    over = paid - allowed > RELATIVE * np.maximum(1.0, np.abs(allowed))
+    if over.any():
+        row = int(np.flatnonzero(over)[0])
+        _fail(world, int(agents[row]), float(paid[row] - allowed[row]), what)
+
+
+def _fail(world: World, agent: int, amount: float, what: str, root: int = -1) -> NoReturn:
+    deficits, ledger = world.bookkeeper.deficits, world.bookkeeper.ledger
+    rounds = deficits.round[root] if root >= 0 else ledger.round
+    name = world.state.agent_name(agent)
+    raise InvariantError(f"phase allocate, step {ledger.step}, round {rounds}, agent {name}: {what} ({amount:g} USD)")

@@ -1,0 +1,167 @@
+"""Verbs of the waterfall: each changes state, books who bore what, and keeps `agents.worth` true (see Bookkeeper)."""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from contagion.errors import InvariantError
+from contagion.state.bookkeeper import Bookkeeper, _apply_trades
+from contagion.state.codes import Cause
+from contagion.state.tables import State
+from contagion.state.world import Venue
+
+
+@nb.njit(cache=True)
+def pair(payments, claims):
+    """Match payments with claims in their order: at most n + m pieces, each payment split exactly.
+
+    Returns
+    -------
+    tuple of ndarray
+        Row of the payment, row of the claim, amount of each piece; the last claim takes what rounding leaves.
+    """
+    size = len(payments) + len(claims)
+    payer, claim, amount = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size)
+    count, j = 0, 0
+    room = claims[0]
+    for i in range(len(payments)):
+        left = payments[i]
+        while left > 0.0:
+            while room <= 0.0 and j < len(claims) - 1:
+                j += 1
+                room = claims[j]
+            part = left if j == len(claims) - 1 else min(left, room)
+            payer[count], claim[count], amount[count] = i, j, part
+            count += 1
+            left -= part
+            room -= part
+    return payer[:count].copy(), claim[:count].copy(), amount[:count].copy()
+
+
+def means_of(state: State, venue: Venue, agent: int) -> float:
+    """What an agent has in hand to pay a venue with: cash, then the assets of :func:`surrender`. [USD]"""
+    return float(state.agents.cash[agent]) + sum(units * price for _, units, price in _kind(state, venue, agent))
+
+
+def _kind(state: State, venue: Venue, agent: int) -> list[tuple[int, float, float]]:
+    """Assets other than cash that count: claims on the pool itself, settlement assets of an exchange's books."""
+    wanted = {venue.claim} if venue.claim >= 0 else set()
+    wanted |= {int(state.books.settle[book]) for book in venue.books if state.books.takeover[book] >= 0} - {0}
+    rows = range(int(state.agents.holding_start[agent]), int(state.agents.holding_start[agent + 1]))
+    held = ((int(state.holdings.asset[row]), float(state.holdings.units[row])) for row in rows)
+    return [(asset, units, float(state.assets.fundamental[asset])) for asset, units in held if asset in wanted]
+
+
+def surrender(bookkeeper: Bookkeeper, venue: Venue, agent: int, amount: float) -> None:
+    """An agent gives a venue value out of its own hands, without a row: cash first, then in kind at fundamental value.
+
+    Claim units on the venue itself are burned; units of a settlement asset change hands. [USD]
+
+    Raises
+    ------
+    InvariantError
+        The agent has less than that.
+    """
+    state = bookkeeper.state
+    cash = min(amount, float(state.agents.cash[agent]))
+    state.agents.cash[agent] -= cash
+    state.agents.cash[venue.row] += cash
+    rest = amount - cash
+    if rest <= 0.0:
+        return
+    for asset, units, price in _kind(state, venue, agent):
+        part = min(rest, units * price) / price if price > 0.0 else 0.0
+        if asset == venue.claim:
+            _burn(bookkeeper, venue, agent, asset, min(part, units))
+        else:
+            bookkeeper.move_units(agent, venue.row, asset, min(part, units))
+        rest -= part * price
+    if rest > 1e-9 * max(1.0, amount):
+        raise InvariantError(
+            f"phase allocate, step {bookkeeper.ledger.step}, round {bookkeeper.ledger.round}: "
+            f"{state.agent_name(agent)} is asked for {rest:g} USD more than it has in hand"
+        )
+
+
+def _burn(bookkeeper: Bookkeeper, venue: Venue, agent: int, asset: int, units: float) -> None:
+    state = bookkeeper.state
+    state.holdings.units[bookkeeper.slot(agent, asset)] -= units
+    state.assets.supply[asset] -= units
+    drift = units * float(state.assets.audited[asset] - state.assets.fundamental[asset])
+    state.agents.worth[agent] -= drift
+    state.agents.worth[venue.row] += drift
+
+
+def credit_takeover(bookkeeper: Bookkeeper, targets: np.ndarray, amounts: np.ndarray) -> None:
+    """Raise balances of takeover accounts, one target per amount. [USD]"""
+    settle = bookkeeper._settle_price(bookkeeper.state.accounts.book[targets])
+    bookkeeper._change_balance(targets, amounts / settle)
+
+
+def debit_accounts(bookkeeper: Bookkeeper, accounts: np.ndarray, amounts: np.ndarray) -> None:
+    """Lower customers' balances. [USD]"""
+    credit_takeover(bookkeeper, accounts, -amounts)
+
+
+def move_positions(
+    bookkeeper: Bookkeeper, positions: np.ndarray, units: np.ndarray, takeover_position: int, price: float
+) -> np.ndarray:
+    """Units from a takeover account to position holders at one price, without rows.
+
+    Parameters
+    ----------
+    positions, units : ndarray of shape (n,)
+        Rows of Positions and the signed units each receives.
+    price : float
+        Price in the settlement asset per unit.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        What each holder loses against the current price; negative: gains. [USD]
+    """
+    state = bookkeeper.state
+    bookkeeper.traded = True
+    rows = np.append(positions, takeover_position)
+    change = np.append(units, -units.sum())
+    _apply_trades(
+        rows, change, np.full(len(rows), price), state.positions.account, state.positions.units, state.positions.entry,
+        state.accounts.balance, state.accounts.realised,
+    )  # fmt: skip
+    instrument = int(state.positions.instrument[takeover_position])
+    book = int(state.instruments.book[instrument])
+    settle = int(state.books.settle[book])
+    now = float(state.assets.fundamental[settle]) * units * (float(state.instruments.value_price[instrument]) - price)
+    audited = float(bookkeeper.audited_settle[settle])
+    drift = audited * units * (float(state.instruments.audited_price[instrument]) - price) - now
+    np.add.at(state.agents.worth, state.accounts.owner[state.positions.account[positions]], drift)
+    state.agents.worth[int(state.books.venue[book])] -= drift.sum()
+    return -now
+
+
+def book_losses(
+    bookkeeper: Bookkeeper, owners: np.ndarray, venue: int, losses: np.ndarray, claims: np.ndarray,
+    deficits: np.ndarray, layer: int,
+) -> np.ndarray:  # fmt: skip
+    """Rows for what holders lost in a transfer, attributed to deficits up to `claims`, beyond them to none.
+
+    Gains (a price better for the holder than the mark) are execution rows of no deficit.
+
+    Returns
+    -------
+    ndarray of shape of `claims`
+        What was attributed to each deficit. [USD]
+    """
+    gains = losses < 0.0
+    bookkeeper.book(Cause.EXECUTION, owners[gains], venue, losses[gains], layer)
+    owners, losses = owners[~gains], losses[~gains]
+    total = float(losses.sum())
+    if total <= 0.0:
+        return np.zeros_like(claims)
+    beyond = max(0.0, total - float(claims.sum()))
+    with_rest = np.append(claims, beyond) if beyond > 1e-12 * total else claims
+    payer, claim, amount = pair(losses, with_rest)
+    ids = np.append(deficits, -1)
+    bookkeeper.book(Cause.ALLOCATION, owners[payer], venue, amount, layer, ids[claim])
+    return np.bincount(claim, weights=amount, minlength=len(claims) + 1)[: len(claims)]
