@@ -1,0 +1,327 @@
+"""A plain Mesa version of the exchange-only scenario: one Python object per trader, no arrays over agents.
+
+It follows the same rules as :class:`contagion.ContagionModel` but shares no code with it beyond the opening balance
+sheets, the price path and the keyed draws: what is timed and compared is marking, calling, liquidating, allocating and
+recording. Restricted to one exchange, linear contracts in USD, cross margin, traders that only answer margin calls,
+square-root impact, full liquidation at no worse than bankruptcy, and the waterfall insurance fund, auto-deleveraging.
+"""
+
+from __future__ import annotations
+
+from math import exp, log
+
+import mesa
+import numpy as np
+
+from benchmarks.mesa_market import Asset, Contract, Quote, RealisedVolatility
+from benchmarks.mesa_venue import Exchange
+from contagion.state.codes import AccountFlag
+
+
+class Trader(mesa.Agent):
+    """A cross-margin account and the wallet behind it."""
+
+    def __init__(self, model, key, cash: float, balance: float, positions: dict, entry: dict, rules) -> None:
+        super().__init__(model)
+        self.key, self.cash, self.balance, self.rules = key, cash, balance, rules
+        self.positions: dict[Contract, float] = positions
+        self.entry: dict[Contract, float] = entry
+        self.called = self.in_breach = self.closed = self.bankrupt = False
+
+    def nothing(self) -> None:
+        """The empty call that the cost of marking is compared with."""
+
+    # -- margin -------------------------------------------------------------------------------------------------
+
+    def mark(self) -> None:
+        """Compare equity with the requirement; report to the model what needs attention."""
+        equity = self.balance
+        requirement = 0.0
+        for contract, units in self.positions.items():
+            value = units * contract.mark
+            equity += value
+            if value < 0.0:
+                value = -value
+            if value < contract.second_floor:
+                requirement += value * contract.rate
+            else:
+                requirement += contract.maintenance(value)
+        if equity < self.model.warning * requirement:
+            self.low(equity, requirement)
+
+    def low(self, equity: float, requirement: float) -> None:
+        """Below the warning level."""
+        model = self.model
+        if equity < 0.0:
+            model.shortfall -= equity
+        if equity < requirement:
+            model.breached.append(self)
+        else:
+            model.warned.append(self)
+
+    def margin(self) -> tuple[float, float]:
+        """Equity and maintenance requirement at the current marks. [USD]"""
+        equity, requirement = self.balance, 0.0
+        for contract, units in self.positions.items():
+            equity += units * contract.mark
+            requirement += contract.maintenance(abs(units) * contract.mark)
+        return equity, requirement
+
+    def cost_to_close(self, distance: dict[Contract, float]) -> float:
+        return sum(abs(units) * contract.mark * distance.get(contract, 0.0) for contract, units in self.positions.items())
+
+    def net_worth(self) -> float:
+        return self.cash + max(0.0, self.margin()[0])
+
+    # -- positions ----------------------------------------------------------------------------------------------
+
+    def trade(self, contract: Contract, units: float, price: float) -> None:
+        self.balance -= units * price
+        held = self.positions.get(contract, 0.0)
+        total = held + units
+        if held * units >= 0.0:
+            before = self.entry.get(contract, 0.0)
+            self.entry[contract] = (before * abs(held) + price * abs(units)) / (abs(held) + abs(units))
+        elif held * total < 0.0:
+            self.entry[contract] = price
+        if abs(total) < 1e-12 * (abs(held) + abs(units)):
+            self.positions.pop(contract, None)
+        else:
+            self.positions[contract] = total
+
+    def can_bear(self, contract: Contract, side: float, price: float) -> bool:
+        """Whether it holds the contract on a side and would not be below zero were that valued at a price."""
+        units = self.positions.get(contract, 0.0)
+        return units * side > 0.0 and self.margin()[0] + units * (price - contract.mark) >= 0.0
+
+    def deleveraging_score(self, contract: Contract) -> float:
+        """Return on entry times leverage of the account; a loss divided by it."""
+        units, entry = self.positions[contract], self.entry[contract]
+        gain = units * (contract.mark - entry) / (abs(units) * entry)
+        equity, notional = self.balance, 0.0
+        for held, amount in self.positions.items():
+            equity += amount * held.mark
+            notional += abs(amount) * held.mark
+        leverage = notional / equity if equity > 0.0 else float("inf")
+        return gain * leverage if gain > 0.0 else gain / leverage
+
+    # -- margin calls ---------------------------------------------------------------------------------------------
+
+    def answer(self) -> list:
+        """Top up, order a reduction, or ignore the call; the orders."""
+        model = self.model
+        equity, requirement = self.margin()
+        level = model.warning * requirement
+        if equity >= level:
+            return []
+        draw = float(model.streams.uniforms("margin call answer", np.array([self.key]), model.now)[0])
+        answers = self.rules.answers
+        if draw < answers["top_up"]:
+            paid = min(level - equity, self.cash)
+            self.cash -= paid
+            self.balance += paid
+            model.exchange.cash += paid
+            model.book("top_up", self, model.exchange, paid)
+            model.moved = model.moved or paid > 0.0
+        elif draw < answers["top_up"] + answers["reduce"]:
+            share = min(1.0, max(0.0, 1.0 - equity / level))
+            return [(self, contract, -share * units) for contract, units in self.positions.items()]
+        return []
+
+
+class MarketMaker(Trader):
+    """Quotes all contracts; watches its own margin, so it is never called."""
+
+    def low(self, equity: float, requirement: float) -> None:
+        if equity < 0.0:
+            self.model.shortfall -= equity
+        if equity < requirement:
+            self.model.breached.append(self)
+
+    def update_quotes(self) -> None:
+        """Depth falls with volatility and losses at once, and comes back by a share a step."""
+        behaviour, equity = self.behaviour, max(0.0, self.margin()[0])
+        for quote in self.quotes:
+            excess = self.model.excess_volatility[quote.contract.asset]
+            goal = quote.base * min(1.0, equity / quote.capital) / (1.0 + behaviour.stress * excess)
+            gone = self.bankrupt or self.closed
+            goal = 0.0 if gone else goal
+            rises = not gone and goal >= quote.depth
+            quote.depth = quote.depth + behaviour.recovery * (goal - quote.depth) if rises else goal
+
+
+class MesaExchangeModel(mesa.Model):
+    """The exchange-only scenario, agent by agent.
+
+    Parameters
+    ----------
+    world : contagion.state.world.World
+        Opening state of the scenario, from :func:`contagion.scenario.assemble.assemble`; it is only read.
+    """
+
+    def __init__(self, world) -> None:
+        super().__init__(rng=1)
+        scenario, state = world.scenario, world.state
+        (venue,) = world.venues.values()
+        self.streams, self.now, self.max_rounds = world.streams, 0, scenario.max_rounds
+        self.warning, self.ledger, self.rows = venue.spec.warning, [], []
+        self.contracts = self._contracts(world, venue)
+        self.assets = [contract.asset for contract in self.contracts]
+        cash = state.agents.cash
+        self.exchange = Exchange(
+            self, self.contracts, float(cash[venue.row]), float(cash[venue.fund]), venue.spec.liquidation
+        )
+        self.traders: list[Trader] = []
+        self.makers: list[MarketMaker] = []
+        for group in world.groups:
+            self._add_group(world, group)
+        self._add_quotes(world)
+        self.due: dict[int, list[Trader]] = {}
+        self.answered: list[Trader] = []
+        self.breached: list[Trader] = []
+        self.warned: list[Trader] = []
+        self._clear_counts()
+        self._volatility = [
+            [RealisedVolatility(asset, maker.behaviour.lookback, world.dt_years) for asset in self.assets]
+            for maker in self.makers[:1]
+        ]
+
+    # -- construction ---------------------------------------------------------------------------------------------
+
+    def _contracts(self, world, venue) -> list[Contract]:
+        scenario, seconds = world.scenario, world.scenario.dt.total_seconds()
+        half_life = world.impact.half_life
+        decay = exp(-log(2.0) * seconds / half_life) if half_life > 0.0 else 0.0
+        contracts = []
+        for column, (name, asset) in enumerate(scenario.assets.items(), start=1):
+            gaps = {shock.at: shock.size for shock in scenario.shocks if shock.asset == name}
+            tiers = [(tier.floor, tier.maintenance) for tier in venue.spec.contracts[name].tiers]
+            contracts.append(
+                Contract(
+                    Asset(name, world.path[:, column].tolist(), asset.volatility, gaps), tiers, world.impact,
+                    scenario.feedback, decay, venue.spec.arbitrage.speed,
+                )
+            )  # fmt: skip
+        return contracts
+
+    def _add_group(self, world, group) -> None:
+        state, accounts, positions = world.state, world.state.accounts, world.state.positions
+        maker = bool(accounts.flags[group.accounts[0]] & AccountFlag.MAKER)
+        for agent, account in zip(range(group.agents.start, group.agents.stop), group.accounts.tolist(), strict=True):
+            rows = range(accounts.start[account], accounts.start[account + 1])
+            units = {self.contracts[positions.instrument[row]]: float(positions.units[row]) for row in rows}
+            entry = {self.contracts[positions.instrument[row]]: float(positions.entry[row]) for row in rows}
+            trader = (MarketMaker if maker else Trader)(
+                self, accounts.key[account], float(state.agents.cash[agent]), float(accounts.balance[account]),
+                {contract: amount for contract, amount in units.items() if amount != 0.0}, entry, group.spec,
+            )  # fmt: skip
+            self.traders.append(trader)
+            if maker:
+                trader.behaviour, trader.quotes = group.rule, []
+                self.makers.append(trader)
+
+    def _add_quotes(self, world) -> None:
+        makers, owner = world.state.makers, world.state.accounts.owner
+        for row in range(len(makers.position)):
+            maker = self.traders[owner[makers.account[row]] - world.state.first_trader]
+            contract = self.contracts[makers.instrument[row]]
+            depth = float(makers.base_depth[row])
+            quote = Quote(maker, contract, depth, float(makers.limit[row]), float(makers.capital[row]), depth)
+            maker.quotes.append(quote)
+            contract.quotes.append(quote)
+            contract.depth += depth
+
+    # -- a step -------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Prices, quotes, marks, calls; then rounds of liquidation and allocation; one row of records."""
+        self.now += 1
+        self._clear_counts()
+        rows = len(self.ledger)
+        for contract in self.contracts:
+            contract.asset.gap(self.now)
+            contract.advance()
+        self.reprice()
+        self.update_quotes()
+        self.mark_all()
+        breached = len(self.breached)
+        self.answer_calls()
+        rounds = 1
+        while self.round() or (self.moved and rounds == 1):
+            if rounds == self.max_rounds:
+                break
+            rounds += 1
+            self.reprice()
+            self.mark_all()
+        if len(self.ledger) > rows:
+            self.reprice()
+            self.mark_all()
+        self.record(rounds, breached)
+
+    def _clear_counts(self) -> None:
+        self.liquidations = self.deleveraging_fills = self.margin_calls = 0
+        self.liquidated_notional = self.deleveraged_notional = self.deficit = self.shortfall = 0.0
+        self.moved = False
+
+    def reprice(self) -> None:
+        for contract in self.contracts:
+            contract.asset.reprice(self.now)
+            contract.reprice()
+
+    def update_quotes(self) -> None:
+        self.excess_volatility = {
+            asset: history.update()
+            for histories in self._volatility for asset, history in zip(self.assets, histories, strict=True)
+        }
+        for maker in self.makers:
+            maker.update_quotes()
+        for contract in self.contracts:
+            contract.depth = sum(quote.depth for quote in contract.quotes)
+
+    def mark_all(self) -> None:
+        self.breached, self.warned, self.shortfall = [], [], 0.0
+        for contract in self.contracts:
+            contract.flow_at_mark = contract.flow
+        self.agents_by_type[Trader].do("mark")
+        self.agents_by_type[MarketMaker].do("mark")
+
+    def answer_calls(self) -> None:
+        """Call those newly below the warning level; carry out the answers that are due."""
+        below = {trader for trader in self.warned + self.breached if not trader.bankrupt}
+        for trader in self.answered:
+            if trader not in below:
+                trader.called = False
+        self.answered = [trader for trader in self.answered if trader in below]
+        for trader in self.warned:
+            if not trader.called:
+                trader.called = True
+                self.margin_calls += 1
+                self.due.setdefault(self.now + trader.rules.delay, []).append(trader)
+        answering = self.due.pop(self.now, [])
+        self.answered += answering
+        orders = [order for trader in answering for order in trader.answer()]
+        if any(self.exchange.execute(orders, "execution")):
+            self.moved = True
+
+    def round(self) -> bool:
+        liquidated = self.exchange.liquidate(self.breached)
+        return self.exchange.allocate() or liquidated
+
+    # -- records ------------------------------------------------------------------------------------------------
+
+    def book(self, cause: str, payer, payee, amount: float) -> None:
+        if amount:
+            self.ledger.append((self.now, cause, payer, payee, amount))
+
+    def balances(self) -> float:
+        """Sum of all customers' balances: custody less own money. [USD]"""
+        return sum(trader.balance for trader in self.traders)
+
+    def record(self, rounds: int, breached: int) -> None:
+        row = {f"price.{asset.name}": asset.price for asset in self.assets}
+        row |= {
+            "step": self.now, "rounds": rounds, "breached": breached, "liquidations": self.liquidations,
+            "liquidated_notional": self.liquidated_notional, "deleveraged_notional": self.deleveraged_notional,
+            "margin_calls": self.margin_calls, "deficit": self.deficit, "fund": self.exchange.fund,
+        }  # fmt: skip
+        self.rows.append(row)
