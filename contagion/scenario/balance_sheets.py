@@ -131,11 +131,11 @@ class BalanceSheets:
         for row, spec in self.layout.specs.items():
             if not isinstance(spec, Vault):
                 continue
-            cash = self.agents.cash[row] - sum(spec.holds.values())
+            held = sum(spec.holds.values())
+            cash = self.agents.cash[row] - held
             if cash < 0.0:
-                name = self.layout.names[row]
                 paid_in = self.layout.assets.supply[self.layout.claim[row]]
-                raise InputError(f"protocols.{name}.holds", sum(spec.holds.values()), f"at most the deposits, {paid_in:g}")
+                raise InputError(f"protocols.{self.layout.names[row]}.holds", held, f"at most the deposits, {paid_in:g}")
             books = _backed_books(spec, self.layout)
             posted = spec.backstop_share * cash if books else 0.0
             self.agents.cash[row] = cash - posted
@@ -222,7 +222,9 @@ class BalanceSheets:
         raise InputError(where, name, "an institution, a trader group with count 1, or group:ordinal")
 
 
-def net_worth(agents: Agents, accounts: Accounts, books: Books, holdings: Holdings, loans: Loans, assets: Assets):
+def net_worth(
+    agents: Agents, accounts: Accounts, books: Books, holdings: Holdings, loans: Loans, assets: Assets
+) -> np.ndarray:
     """Net worth of every agent at fundamental values, shape (n_agents,). [USD]
 
     Cash, holdings, positive equity of accounts at other venues and loans granted, less positive equity of customers'

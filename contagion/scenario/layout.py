@@ -66,7 +66,7 @@ def lay_out(scenario: Scenario, opening: np.ndarray) -> Layout:
     asset_names = ["USD", *scenario.assets, *scenario.protocols]
     if len(set(asset_names)) < len(asset_names) or len(agent_rows) < len(names):
         twice = next(name for name in asset_names + names if (asset_names + names[1:]).count(name) > 1)
-        raise InputError("name", twice, "a name used once among assets, exchanges and protocols, and not USD or outside")
+        raise InputError("name", twice, "a name used once among assets and venues, and not USD or outside")
     asset_rows = {name: row for row, name in enumerate(asset_names)}
     claim = {row: len(opening) + order for order, row in enumerate(claim_rows)}
     builder = _Tables(asset_names, np.concatenate([opening, np.ones(len(claim))]))

@@ -6,6 +6,7 @@ Money is USD, ratios are decimals, times are anything pandas reads as a Timedelt
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import pandas as pd
@@ -85,9 +86,9 @@ class Contract(Strict):
         rates = [tier.maintenance for tier in self.tiers]
         if not floors or floors[0] != 0:
             raise ValueError("tiers must start at floor 0")
-        if any(b <= a for a, b in zip(floors, floors[1:], strict=False)):
+        if any(b <= a for a, b in pairwise(floors)):
             raise ValueError(f"tier floors must increase, got {floors}")
-        if any(b < a for a, b in zip(rates, rates[1:], strict=False)):
+        if any(b < a for a, b in pairwise(rates)):
             raise ValueError(f"maintenance rates must not decrease, got {rates}")
         if any(tier.initial < tier.maintenance for tier in self.tiers):
             raise ValueError("initial margin must not be below maintenance margin")
@@ -224,7 +225,9 @@ class Traders(Strict):
     venue: tuple[str, ...] = ()
     assets: dict[str, Positive] = {}  # weights of the notional; empty: all the venue's contracts equally
     margin: Literal["cross", "isolated"] = "cross"
-    size: dict[str, Any] = {}  # notional per trader [USD]: {pareto: alpha, truncate: share, total|mean: USD} | {lognormal: [median, sigma]} | {fixed: USD}
+    # notional per trader [USD]: {pareto: alpha, truncate: share, total|mean: USD}, {lognormal: [median, sigma]}
+    # or {fixed: USD}
+    size: dict[str, Any] = {}
     leverage: dict[str, Any] = {}  # {lognormal: [median, sigma]} | {fixed: x}
     long_share: Share = 0.5  # probability of being long
     capital: Money = 0.0  # per trader [USD]: cash of makers, keepers, depositors, funds

@@ -1,0 +1,121 @@
+"""Whether the parts of a scenario fit together: every name that is used is declared, and where it belongs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+
+import numpy as np
+
+from contagion.errors import InputError
+from contagion.scenario.layout import lay_out
+from contagion.scenario.plans import group_names, plan_groups
+from contagion.scenario.schema import Exchange, LendingPool, Scenario, Shock, Vault
+
+def check(scenario: Scenario) -> None:
+    """Raise on the first name or term that does not fit.
+
+    Raises
+    ------
+    InputError
+        An asset, venue, vault or agent that is not declared; terms of a shock outside their range.
+    """
+    check_references(scenario)
+    opening = np.array([1.0, *(asset.price for asset in scenario.assets.values())])
+    plan_groups(scenario, lay_out(scenario, opening))
+
+
+def check_references(scenario: Scenario) -> None:
+    """The part of :func:`check` that does not look at trader groups."""
+    market = ["USD", *scenario.assets]
+    anything = [*market, *scenario.protocols]
+    for name, exchange in scenario.exchanges.items():
+        _check_exchange(f"exchanges.{name}", name, exchange, scenario)
+    for name, protocol in scenario.protocols.items():
+        where = f"protocols.{name}"
+        others = [other for other in anything if other != name]
+        if isinstance(protocol, LendingPool):
+            _known(f"{where}.asset", protocol.asset, market)
+            for asset in protocol.collateral:
+                _known(f"{where}.collateral", asset, [other for other in others if other != protocol.asset])
+            continue
+        for asset in protocol.holds:
+            _known(f"{where}.holds", asset, others)
+        if protocol.backs is not None:
+            _known(f"{where}.backs", protocol.backs, scenario.exchanges)
+    for order, shock in enumerate(scenario.shocks):
+        _check_shock(f"shocks.{order}", shock, scenario)
+    for order, loan in enumerate(scenario.credit.loans):
+        _known_agent(f"credit.loans.{order}.lender", loan.lender, scenario)
+        _known_agent(f"credit.loans.{order}.borrower", loan.borrower, scenario)
+
+
+def _check_exchange(where: str, name: str, exchange: Exchange, scenario: Scenario) -> None:
+    for asset, contract in exchange.contracts.items():
+        _known(f"{where}.contracts", asset, scenario.assets)
+        _known(f"{where}.contracts.{asset}.settlement", contract.settlement, ["USD", *scenario.assets])
+    if exchange.lent_to is not None:
+        _known_agent(f"{where}.lent_to", exchange.lent_to, scenario)
+    for order, layer in enumerate(exchange.waterfall):
+        vault = layer.parameters.get("vault")
+        if vault is None:
+            continue
+        _known(f"{where}.waterfall.{order}.vault", vault, scenario.protocols)
+        spec = scenario.protocols[vault]
+        if not isinstance(spec, Vault) or spec.backs != name:
+            raise InputError(f"{where}.waterfall.{order}.vault", vault, f"a vault with backs: {name}")
+
+
+def _check_shock(where: str, shock: Shock, scenario: Scenario) -> None:
+    kind = shock.kind
+    claims = list(scenario.protocols)
+    if kind == "price_gap" or (kind == "volatility_jump" and shock.asset is not None):
+        _known(f"{where}.asset", shock.asset, scenario.assets)
+    elif kind == "depeg":
+        _known(f"{where}.asset", shock.asset, [*scenario.assets, *claims])
+    elif shock.asset is not None:
+        _known(f"{where}.asset", shock.asset, ["USD", *scenario.assets, *claims])
+    if kind == "halt":
+        _known(f"{where}.target", shock.target, [*scenario.exchanges, *scenario.protocols])
+    elif kind == "theft":
+        _known(f"{where}.target", shock.target, [*scenario.protocols, *scenario.exchanges])
+    elif kind == "default":
+        _known_agent(f"{where}.target", shock.target, scenario)
+    elif shock.target is not None:
+        _known(f"{where}.target", shock.target, [*scenario.exchanges, *scenario.protocols])
+    if kind in ("price_gap", "depeg", "oracle_manipulation") and shock.size <= -1.0:
+        raise InputError(f"{where}.size", shock.size, "a relative move above -1")
+    if kind == "depth_withdrawal" and not 0.0 <= shock.size <= 1.0:
+        raise InputError(f"{where}.size", shock.size, "the share of depth that goes, 0 to 1")
+    if kind in ("theft", "volatility_jump") and shock.size < 0.0:
+        raise InputError(f"{where}.size", shock.size, "a number that is not negative")
+
+
+def _known(where: str, name: str | None, accepted: Collection[str]) -> None:
+    if name in accepted:
+        return
+    raise InputError(where, name, f"one of {', '.join(accepted) or '(none is declared)'}{nearest(name, accepted)}")
+
+
+def _known_agent(where: str, name: str | None, scenario: Scenario) -> None:
+    groups = dict(zip(group_names(scenario.traders), scenario.traders, strict=True))
+    institutions = [
+        "outside", *scenario.exchanges, *(f"{venue}/insurance_fund" for venue in scenario.exchanges),
+        *scenario.protocols,
+        *(f"{pool}/reserve" for pool, spec in scenario.protocols.items() if isinstance(spec, LendingPool)),
+    ]  # fmt: skip
+    singles = [group for group, spec in groups.items() if spec.count == 1]
+    if name in institutions or name in singles:
+        return
+    group, _, ordinal = (name or "").rpartition(":")
+    if group in groups and ordinal.isdecimal() and int(ordinal) < groups[group].count:
+        return
+    members = [f"{group}:0 to {group}:{spec.count - 1}" for group, spec in groups.items() if spec.count > 1]
+    accepted = ", ".join([*institutions, *singles, *members])
+    raise InputError(where, name, f"one of {accepted}{nearest(name, [*institutions, *groups])}")
+
+
+def nearest(name: object, accepted: Collection[str]) -> str:
+    """``; nearest: ...`` for a misspelt name, or nothing."""
+    close = difflib.get_close_matches(str(name), list(accepted), n=3)
+    return f"; nearest: {', '.join(close)}" if close else ""

@@ -1,0 +1,80 @@
+"""Presets: what is publicly known of a venue's rules, each field with its value, source and date.
+
+A preset file maps dotted paths below an exchange or protocol to ``{value, source, as_of}``; a field that rests on no
+public source says ``assumed: true``. What a scenario says overrides it, key by key; a list is replaced as a whole.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from contagion.errors import InputError
+from contagion.scenario.check import nearest
+from contagion.scenario.yaml_file import read_yaml
+
+ANY = "*"
+"""Key of ``contracts`` that stands for every asset the preset does not name."""
+
+
+def preset_names() -> list[str]:
+    """Names of the bundled presets, sorted."""
+    folder = files("contagion.scenario") / "presets"
+    return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
+
+
+@cache
+def preset_fields(name: str) -> dict[str, dict[str, Any]]:
+    """Dotted path -> ``{value, source, as_of, assumed}``.
+
+    Raises
+    ------
+    InputError
+        No such preset.
+    """
+    if name not in preset_names():
+        raise InputError("preset", name, f"one of {', '.join(preset_names())}{nearest(name, preset_names())}")
+    text = (files("contagion.scenario") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
+    fields = read_yaml(text, f"preset {name}")["fields"]
+    return {path: {"source": None, "as_of": None, "assumed": False} | entry for path, entry in fields.items()}
+
+
+def expand(data: dict[str, Any], market: list[str]) -> dict[str, Any]:
+    """An exchange or protocol as written, on top of its preset if it names one.
+
+    Parameters
+    ----------
+    data : dict
+        Plain data with or without the key ``preset``.
+    market : list of str
+        Market assets: a preset's contracts or collateral in other assets are left out.
+    """
+    name = data.get("preset")
+    if name is None:
+        return data
+    if not isinstance(name, str):
+        raise InputError("preset", name, f"one of {', '.join(preset_names())}")
+    base: dict[str, Any] = {}
+    for path, entry in preset_fields(name).items():
+        _put(base, path.split("."), deepcopy(entry["value"]))
+    for section in ("contracts", "collateral"):
+        if section in base:
+            terms = base[section]
+            chosen = data.get(section) or [asset for asset in market if asset in terms or ANY in terms]
+            base[section] = {asset: terms.get(asset, terms.get(ANY, {})) for asset in chosen}
+    return merge(base, data)
+
+
+def merge(base: Any, over: Any) -> Any:
+    """`over` on top of `base`: mappings key by key, anything else replaced."""
+    if isinstance(base, dict) and isinstance(over, dict):
+        return base | {key: merge(base.get(key), value) for key, value in over.items()}
+    return over
+
+
+def _put(target: dict[str, Any], keys: list[str], value: Any) -> None:
+    for key in keys[:-1]:
+        target = target.setdefault(key, {})
+    target[keys[-1]] = value
