@@ -304,7 +304,7 @@ class MesaExchangeModel(mesa.Model):
             self.moved = True
 
     def round(self) -> bool:
-        liquidated = self.exchange.liquidate(self.breached)
+        liquidated = bool(self.breached) and self.exchange.liquidate(self.breached)
         return self.exchange.allocate() or liquidated
 
     # -- records ------------------------------------------------------------------------------------------------
