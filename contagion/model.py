@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import mesa
 import numpy as np
 
 from contagion.agents.calls import MarginCalls
-from contagion.agents.decisions import Decisions, update_quotes
+from contagion.agents.decisions import Decisions
 from contagion.agents.lazy import LazyAgents
 from contagion.allocation.checks import check_allocation
 from contagion.allocation.resolution import Insolvency
@@ -21,6 +22,7 @@ from contagion.market.pricing import Pricing
 from contagion.outcomes.record import Recorder
 from contagion.protocols.claims import ClaimValues
 from contagion.protocols.credit import Credit
+from contagion.protocols.interest import Interest
 from contagion.protocols.lending import Lending
 from contagion.protocols.runs import Runs
 from contagion.protocols.shocks import strike
@@ -81,6 +83,7 @@ class ContagionModel(LazyAgents, mesa.Model):
         self.waterfall = Waterfall(world)
         self.insolvency = Insolvency(world)
         self.liquidation = Liquidation(world, self.market, self.waterfall)
+        self.interest = Interest(world)
         self.lending = Lending(world)
         self.claims = ClaimValues(world)
         self.credit = Credit(world)
@@ -89,7 +92,7 @@ class ContagionModel(LazyAgents, mesa.Model):
         self.pricing.reprice()
         self.claims.solve()
         self.pricing.reprice()
-        update_quotes(world)
+        self.decisions.update_quotes()
 
     # -- a step -------------------------------------------------------------------------------------------------
 
@@ -125,9 +128,9 @@ class ContagionModel(LazyAgents, mesa.Model):
 
     def _observe(self) -> None:
         self.world.bookkeeper.phase = Phase.OBSERVE
-        self.lending.accrue()
+        self.interest.accrue()
         self.pricing.advance(self.step_number)
-        update_quotes(self.world)
+        self.decisions.update_quotes()
 
     def _mark(self) -> None:
         self.world.bookkeeper.phase = Phase.MARK
@@ -140,8 +143,8 @@ class ContagionModel(LazyAgents, mesa.Model):
 
     def _call_and_trade(self) -> bool:
         self.world.bookkeeper.phase = Phase.TRADE
-        moved = self.calls.run(self.audit.warned)
-        return self.decisions.run() or moved
+        moved = self.calls.run(self.audit.warned, execute=False)
+        return self.decisions.run(*self.calls.orders) or moved
 
     def _round(self, number: int) -> bool:
         """Phases 5 to 8 at one vector of marks; whether anything happened."""
@@ -150,7 +153,7 @@ class ContagionModel(LazyAgents, mesa.Model):
         happened = False
         if len(self.audit.breached):
             happened |= self.liquidation.run(self.audit.breached)
-            happened |= self.lending.liquidate(self.audit.breached)
+            happened |= self.lending.liquidate()
         world.bookkeeper.phase = Phase.ALLOCATE
         happened |= self.waterfall.allocate()
         happened |= self.insolvency.resolve()
@@ -201,15 +204,22 @@ class ContagionModel(LazyAgents, mesa.Model):
         progress : bool or callable
             True shows a bar; a callable is called with (steps done, steps) after every step.
         """
-        from contagion.terminal import progress_of
-
-        with progress_of(progress, self.scenario) as report:
+        with _reporting(progress, self.scenario.name) as report:
             while self.step_number < self.scenario.steps:
                 self.step()
-                if report is not None:
-                    report(self.step_number, self.scenario.steps)
+                report(self.step_number, self.scenario.steps)
         return self.result()
 
     def result(self) -> RunResult:
         """What has happened so far."""
         return self.recorder.result(self.seed, self.scenario)
+
+
+def _reporting(progress: bool | Callable[[int, int], None], label: str):
+    if callable(progress):
+        return nullcontext(progress)
+    if not progress:
+        return nullcontext(lambda done, total: None)
+    from contagion.terminal import progress_bar
+
+    return progress_bar(label)

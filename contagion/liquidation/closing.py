@@ -2,7 +2,7 @@
 
 Three prices are kept apart. The *trigger* is the mark at which equity met the requirement (the account is in the list
 of breaches). The *execution* price is what depth gives (:meth:`Market.execute`). The *bankruptcy* price is where equity
-is zero (:func:`bankruptcy_prices`).
+is zero (:func:`bankruptcy_lots`).
 """
 
 from __future__ import annotations
@@ -199,13 +199,12 @@ class Liquidation:
         taken = accounts[below]
         if len(taken):
             lots = [bankruptcy_lots(state, int(account)) for account in taken]
-            self.world.count("takeovers", len(taken))
-            self._houses.update(state.books.takeover[state.accounts.book[taken]].tolist())
-            ids = self.world.bookkeeper.hand_over(taken)
-            for account, (instrument, units, price), root in zip(taken, lots, ids, strict=True):
+            roots = self.world.bookkeeper.hand_over(taken)
+            for account, (instrument, units, price), root in zip(taken, lots, roots, strict=True):
                 self.waterfall.add_lots(venue.row, int(account), instrument, units, price, int(root))
-                if root >= 0:
-                    self.world.count("accounts_bankrupt")
+            self._houses.update(state.books.takeover[state.accounts.book[taken]].tolist())
+            self.world.count("takeovers", len(taken))
+            self.world.count("accounts_bankrupt", int((roots >= 0).sum()))
         over = below | flat | (equity >= requirement)
         state.accounts.breached_at[accounts[over]] = -1
         for account in accounts[over]:
@@ -223,10 +222,10 @@ def bankruptcy_lots(state, account: int) -> tuple[np.ndarray, np.ndarray, np.nda
     rows = rows[state.positions.units[rows] != 0.0]
     instrument, units = state.positions.instrument[rows], state.positions.units[rows].copy()
     price = state.instruments.equity_price[instrument]
-    notional = np.abs(units) * state.instruments.mark[instrument]
-    equity = state.accounts.balance[account] + float(units @ price)
     if not len(rows):
         return instrument, units, price
+    notional = np.abs(units) * state.instruments.mark[instrument]
+    equity = state.accounts.balance[account] + float(units @ price)
     return instrument, units, price - equity * notional / notional.sum() / units
 
 

@@ -38,11 +38,12 @@ class Recorder:
         self._done = 0
         self._roots = 0
         self._before: dict[str, float] = {}
+        self._before_step = 0
 
     def round(self, number: int, breached: int) -> None:
         """One cascade round that did something."""
-        if number == 1:
-            self._before = {}
+        if self._before_step != self.world.step:
+            self._before, self._before_step = {}, self.world.step
         now, before = self.world.step_counters, self._before
         roots = self.world.bookkeeper.deficits.amount
         deficit = sum(roots[int(before.get("roots", self._roots)) :])
