@@ -85,6 +85,7 @@ class Decisions:
         trading = [group for group in world.groups if len(group.accounts) and _lane(group)]
         self._python = [(order, group) for order, group in enumerate(trading) if _lane(group) == "python"]
         self._own_rules = [(order, group) for order, group in enumerate(trading) if _lane(group) == "own rule"]
+        self._loops = {order: kernels.loop_over(type(group.rule).rule, True) for order, group in self._own_rules}
         array = [(order, group) for order, group in enumerate(trading) if _lane(group) == "built in"]
         makers = [group for group in world.groups if isinstance(group.rule, MarketMaker) and len(group.accounts)]
         self._trades, self._quotes = bool(trading), len(state.makers.position) > 0
@@ -190,13 +191,16 @@ class Decisions:
         )
 
     def _own_rule_lane(self, frozen, order: int, group: Group, rows: list, units: list) -> None:
-        rule, first, last = type(group.rule).rule, int(group.accounts[0]), int(group.accounts[-1]) + 1
-        parameters, past, volatility = group.rule.vector(), self.memory.past[order], self.memory.volatility[order]
-        found, wanted = self._collect(
-            lambda r, u: kernels.decide_with(rule, frozen, first, last, parameters, past, volatility, r, u)
-        )
+        first, last = int(group.accounts[0]), int(group.accounts[-1]) + 1
+        loop, parameters, market = self._loops[order], group.rule.vector(), self._look(frozen, order)
+        found, wanted = self._collect(lambda r, u: loop(frozen, first, last, parameters, market, r, u, 0))
         rows += found.tolist()
         units += wanted.tolist()
+
+    def _look(self, frozen: kernels.Frozen, order: int) -> np.ndarray:
+        market = np.empty((len(self._blocked), kernels.SEEN_OF_MARKET))
+        kernels.look_at(frozen, self.memory.past[order], self.memory.volatility[order], market)
+        return market
 
     def _collect(self, ask) -> tuple[np.ndarray, np.ndarray]:
         found = ask(self._rows, self._units)
@@ -209,11 +213,12 @@ class Decisions:
 
     def _python_lane(self, frozen, order: int, group: Group, rows: list, units: list) -> None:
         agents = self._deciders(group)
+        market = self._look(frozen, order)
         if self.model is not None:
             self.model.deciding = True
         try:
             for agent, decide in zip(range(group.agents.start, group.agents.stop), agents, strict=True):
-                observation = self._observe(frozen, order, agent)
+                observation = self._observe(frozen, market, order, agent)
                 for position, change in self._checked(group, observation, decide(observation)):
                     rows.append(position)
                     units.append(change)
@@ -228,9 +233,8 @@ class Decisions:
             raise InputError(f"traders.{group.name}", group.spec.archetype, "a run of the model, for a Trader class")
         return [group.rule.decide] * (group.agents.stop - group.agents.start)
 
-    def _observe(self, frozen: kernels.Frozen, order: int, agent: int) -> Observation:
+    def _observe(self, frozen: kernels.Frozen, market: np.ndarray, order: int, agent: int) -> Observation:
         state = self.world.state
-        past, volatility = self.memory.past[order], self.memory.volatility[order]
         markets = []
         for account in range(state.agents.account_start[agent], state.agents.account_start[agent + 1]):
             if state.accounts.flags[account] & kernels.OUT:
@@ -240,7 +244,8 @@ class Decisions:
                 if state.instruments.kind[instrument] > InstrumentKind.INVERSE or self._blocked[instrument]:
                     continue
                 prices = self.memory.window(order, int(state.instruments.asset[instrument]))
-                seen = kernels.see(frozen, row, account, past, volatility, True)
+                legs = kernels.other_legs(frozen, agent, int(state.instruments.asset[instrument]), row)
+                seen = kernels.see(frozen, market, row, account, *legs)
                 markets.append(Market(row, state.instruments.names[instrument], prices, seen))
         return Observation(self.world.step, float(state.agents.cash[agent]), tuple(markets))
 

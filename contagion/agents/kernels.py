@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import sqrt
 from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
 
-from contagion.agents.rules import HEDGER, Seen, built_in
+from contagion.agents import rules
+from contagion.agents.rules import Seen
 from contagion.state.codes import AccountFlag, InstrumentKind
 from contagion.state.tables import State
 
 OUT = int(AccountFlag.CLOSED | AccountFlag.TAKEN_OVER | AccountFlag.BANKRUPT | AccountFlag.HOUSE)
 """An account with one of these flags trades no more."""
+
+SEEN_OF_MARKET = 8
+"""How many fields of `Seen` are the same for everybody who looks at an instrument."""
 
 _INVERSE = int(InstrumentKind.INVERSE)
 _SPOT = int(InstrumentKind.SPOT)
@@ -74,7 +79,7 @@ def exposure_of_unit(s: Any, instrument: int) -> float:
     return s.sign[instrument] * s.mark[instrument] * s.fundamental[s.settle[s.book[instrument]]]
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, inline="always")
 def other_legs(s: Any, owner: int, asset: int, own_row: int) -> tuple[float, float]:
     """Exposure of an owner to an asset outside one position [USD], and the number of legs that can trade."""
     exposure, contracts, tradable = 0.0, 0, 0
@@ -97,64 +102,75 @@ def other_legs(s: Any, owner: int, asset: int, own_row: int) -> tuple[float, flo
     return exposure, float(tradable) if contracts > 1 or exposure != 0.0 else 0.0
 
 
+@nb.njit(cache=True)
+def look_at(s: Any, past: np.ndarray, volatility: np.ndarray, market: np.ndarray) -> None:
+    """What everybody with one lookback sees of each instrument: the first fields of `Seen`, a row per instrument."""
+    for k in range(len(market)):
+        asset = s.asset[k]
+        market[k, 0], market[k, 1], market[k, 2] = s.index[asset], past[asset], s.basis[k]
+        market[k, 3] = min(max(s.interest[k] + s.basis[k], -s.cap[k]), s.cap[k])
+        market[k, 4], market[k, 5], market[k, 6] = volatility[asset], s.normal[asset], s.depth[k]
+        market[k, 7] = exposure_of_unit(s, k)
+
+
 @nb.njit(cache=True, inline="always")
-def see(s: Any, row: int, account: int, past: np.ndarray, volatility: np.ndarray, with_legs: bool) -> Seen:
+def see(s: Any, market: np.ndarray, row: int, account: int, hedge: float, legs: float) -> Seen:
     """What the owner of a position sees of it."""
     k = s.instrument[row]
-    asset = s.asset[k]
-    hedge, legs = 0.0, 0.0
-    if with_legs:
-        hedge, legs = other_legs(s, s.owner[account], asset, row)
-    funding = min(max(s.interest[k] + s.basis[k], -s.cap[k]), s.cap[k])
     return Seen(
-        s.index[asset], past[asset], s.basis[k], funding, volatility[asset], s.normal[asset], s.depth[k],
-        exposure_of_unit(s, k), s.units[row], s.equity[account], s.requirement[account], float(s.opening[row]),
-        hedge, legs,
+        market[k, 0], market[k, 1], market[k, 2], market[k, 3], market[k, 4], market[k, 5], market[k, 6],
+        market[k, 7], s.units[row], s.equity[account], s.requirement[account], float(s.opening[row]), hedge, legs,
     )  # fmt: skip
 
 
-@nb.njit(cache=True)
-def decide_built_in(s, first, last, codes, parameters, past, volatility, rows, units) -> int:
-    """Loop the built-in rules over accounts ``first[g]``..``last[g]`` of each group g; orders go to `rows`, `units`.
+def loop_over(rule: Callable, with_legs: bool) -> Callable:
+    """Compile the loop of one rule over accounts `first`..`last`; orders go to `rows` and `units` from `found` on.
 
-    Returns the number of orders, which may exceed the room given: then the caller gives more and asks again.
+    The loop returns the number of orders, which may exceed the room given: then the caller gives more and asks again.
+    One loop per rule, because a rule the compiler knows is inlined: 3 ns per position in place of 17.
     """
-    found = 0
-    for g in range(len(codes)):
-        code, p = codes[g], parameters[g]
-        for account in range(first[g], last[g]):
+
+    @nb.njit(error_model="numpy")
+    def loop(s, first, last, p, market, rows, units, found):
+        for account in range(first, last):
             if s.flags[account] & OUT:
                 continue
             for row in range(s.start[account], s.start[account + 1]):
                 k = s.instrument[row]
                 if s.kind[k] > _INVERSE or s.blocked[k]:
                     continue
-                wanted = built_in(code, see(s, row, account, past[g], volatility[g], code == HEDGER), p)
+                hedge, legs = other_legs(s, s.owner[account], s.asset[k], row) if with_legs else (0.0, 0.0)
+                wanted = rule(see(s, market, row, account, hedge, legs), p)
                 if wanted != 0.0:
                     if found < len(rows):
                         rows[found] = row
                         units[found] = wanted
                     found += 1
-    return found
+        return found
+
+    return loop
 
 
-@nb.njit
-def decide_with(rule, s, first, last, p, past, volatility, rows, units) -> int:
-    """The same for one group under a compiled rule of the user's own."""
+_directional, _hedger, _rebalancer, _fund = (
+    loop_over(rule, rule is rules.hedger) for rule in (rules.directional, rules.hedger, rules.rebalancer, rules.fund)
+)
+
+
+@nb.njit(cache=True)
+def decide_built_in(s, first, last, codes, parameters, past, volatility, rows, units) -> int:
+    """Ask groups g of accounts ``first[g]``..``last[g]`` under built-in rules; returns the number of orders."""
     found = 0
-    for account in range(first, last):
-        if s.flags[account] & OUT:
-            continue
-        for row in range(s.start[account], s.start[account + 1]):
-            k = s.instrument[row]
-            if s.kind[k] > _INVERSE or s.blocked[k]:
-                continue
-            wanted = rule(see(s, row, account, past, volatility, True), p)
-            if wanted != 0.0:
-                if found < len(rows):
-                    rows[found] = row
-                    units[found] = wanted
-                found += 1
+    market = np.empty((len(s.kind), SEEN_OF_MARKET))
+    for g in range(len(codes)):
+        look_at(s, past[g], volatility[g], market)
+        if codes[g] == rules.DIRECTIONAL:
+            found = _directional(s, first[g], last[g], parameters[g], market, rows, units, found)
+        elif codes[g] == rules.HEDGER:
+            found = _hedger(s, first[g], last[g], parameters[g], market, rows, units, found)
+        elif codes[g] == rules.REBALANCER:
+            found = _rebalancer(s, first[g], last[g], parameters[g], market, rows, units, found)
+        elif codes[g] == rules.FUND:
+            found = _fund(s, first[g], last[g], parameters[g], market, rows, units, found)
     return found
 
 

@@ -39,7 +39,7 @@ PARAMETERS = 5
 """Length of a built-in rule's parameter vector."""
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def directional(seen: Seen, p: np.ndarray) -> float:
     """Follow (style 1) or fade (style -1) the move over the lookback; never trades against the own signal.
 
@@ -57,7 +57,7 @@ def directional(seen: Seen, p: np.ndarray) -> float:
     return p[2] * gap / seen.delta
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def hedger(seen: Seen, p: np.ndarray) -> float:
     """Keep the legs of a hedge equal; sell a rich contract and buy a cheap one beyond a threshold.
 
@@ -78,7 +78,7 @@ def hedger(seen: Seen, p: np.ndarray) -> float:
     return change / seen.delta
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def rebalancer(seen: Seen, p: np.ndarray) -> float:
     """Back to the target leverage once it drifted out of the band: sells after losses, buys after gains.
 
@@ -94,7 +94,7 @@ def rebalancer(seen: Seen, p: np.ndarray) -> float:
     return p[1] * gap / seen.delta
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def fund(seen: Seen, p: np.ndarray) -> float:
     """Hold value at risk at what the opening leverage used in calm: leverage falls as realised volatility rises.
 
@@ -109,17 +109,3 @@ def fund(seen: Seen, p: np.ndarray) -> float:
     if abs(gap) <= p[0] * abs(goal):
         return 0.0
     return p[1] * gap / seen.delta
-
-
-@njit(cache=True)
-def built_in(code: int, seen: Seen, p: np.ndarray) -> float:
-    """The built-in rule of a code."""
-    if code == DIRECTIONAL:
-        return directional(seen, p)
-    if code == HEDGER:
-        return hedger(seen, p)
-    if code == REBALANCER:
-        return rebalancer(seen, p)
-    if code == FUND:
-        return fund(seen, p)
-    return 0.0
