@@ -124,14 +124,15 @@ def test_ring_is_fragile_and_complete_network_robust_until_it_is_not(case):
         agree(case, defaults, "defaults", name)
 
 
+@pytest.mark.parametrize(("unit", "tolerance"), [(1.0, 1e-12), (100, 0.0)])  # decimals, and integers compared exactly
 @pytest.mark.parametrize("ties", ["survive", "default"])
-def test_exact_tie_goes_the_way_the_caller_says(ties):
+def test_exact_tie_goes_the_way_the_caller_says(ties, unit, tolerance):
     # One of five equal debtors of a bank with 4% capital and 20% interbank assets fails: 0.2 / 5 = 0.04, an exact tie.
     liabilities = np.zeros((6, 6))
-    liabilities[1:, 0] = 0.2 / 5
-    assets = np.array([0.8, 0, 1, 1, 1, 1])
-    outside = np.array([0.96, 0.01, 0, 0, 0, 0])
-    result = furfine(liabilities, assets, recovery=0.0, ties=ties, external_liabilities=outside)
+    liabilities[1:, 0] = 0.2 * unit / 5
+    assets = np.array([0.8, 0, 1, 1, 1, 1]) * unit
+    outside = np.array([0.96, 0.01, 0, 0, 0, 0]) * unit
+    result = furfine(liabilities, assets, recovery=0.0, ties=ties, external_liabilities=outside, tolerance=tolerance)
     assert result.rounds == (({1},) if ties == "survive" else ({1}, {0}))
 
 
@@ -282,3 +283,17 @@ def test_glasserman_young_proposition_1(system, loss, hit):
     inside = liabilities[hit].sum() / total[hit] if total[hit] else 0.0
     if toppled.any():
         assert worth[toppled].sum() <= (assets[hit] - worth[hit]) * inside + 1e-9
+
+
+def test_large_sparse_network_agrees_with_elimination():
+    # 2,500 nodes that own little: most default, beyond the size up to which sparse systems are solved by elimination.
+    rng = np.random.default_rng(5)
+    n = 2_500
+    liabilities = sparse.random_array((n, n), density=4 / n, rng=rng, format="lil")
+    liabilities.setdiag(0.0)
+    assets = rng.random(n) * 0.4
+    large = eisenberg_noe(liabilities, assets)
+    assert large.defaulted.sum() > 1_500
+    dense = eisenberg_noe(liabilities.toarray(), assets)
+    assert large.rounds == dense.rounds
+    np.testing.assert_allclose(large.payments, dense.payments, rtol=1e-12, atol=1e-13)

@@ -127,6 +127,11 @@ def test_dependency_matrix(case):
     agree(case, dependency_matrix(case["inputs"]["cross_holdings"]), "dependency_matrix")
 
 
+def test_dependency_matrix_of_a_one_sided_holding():
+    # 0 holds half of 1: owners of 0 get all of 0 and half of 1, the other owners of 1 the rest.
+    np.testing.assert_array_equal(dependency_matrix([[0, 0.5], [0, 0]]), [[1, 0.5], [0, 0.5]])
+
+
 def test_dependency_matrix_needs_outside_owners():
     with pytest.raises(InputError, match=r"\['0', '1'\]"):
         dependency_matrix([[0, 1], [1, 0]])
