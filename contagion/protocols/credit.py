@@ -24,47 +24,43 @@ class Credit:
     Attributes
     ----------
     clearing : Clearing or None
-        Of the current step's due loans, as of the last call.
+        Of the loans due last, as of the last call.
 
     Raises
     ------
     InputError
-        Loans due at one step differ in their recovery rates, for which clearing has no unique rule.
+        Loans differ in their recovery rates, for which clearing has no unique rule.
     """
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.clearing: Clearing | None = None
-        self._due: dict[int, np.ndarray] = {}
         loans = world.state.loans
-        for step in np.unique(loans.due).tolist():
-            rows = np.flatnonzero(loans.due == step)
-            self._due[step] = rows
-            for name in ("recovery_cash", "recovery_claims"):
-                rates = np.unique(getattr(loans, name)[rows])
-                if len(rates) > 1:
-                    raise InputError(f"credit.{name}", rates.tolist(), f"one rate for all loans due at step {step}")
+        self._any = len(loans.face) > 0
+        for name in ("recovery_cash", "recovery_claims"):
+            rates = np.unique(getattr(loans, name))
+            if len(rates) > 1:
+                raise InputError(f"credit.{name}", rates.tolist(), "one rate for all loans")
 
     def settle(self, final: bool) -> bool:
-        """Clear the loans due at this step; book them if `final`. Whether anything was booked.
+        """Clear the loans due by this step; book them if `final`. Whether anything was booked.
 
         Before the last round nothing moves: a due loan stays at face and the clearing, recomputed from opening
         obligations and the cash of the moment, can be read from :attr:`clearing`.
         """
-        rows = self._due.get(self.world.step)
-        if rows is None:
+        if not self._any:
             return False
         loans = self.world.state.loans
-        rows = rows[loans.face[rows] > 0.0]
-        if not len(rows):
+        due = (loans.due <= self.world.step) & (loans.face > 0.0)
+        if not due.any():
             return False
+        rows = np.flatnonzero(due)
         agents, liabilities = _network(loans.borrower[rows], loans.lender[rows], loans.face[rows])
         means = np.array([self._means(int(agent)) for agent in agents])
         cash_rate, claim_rate = float(loans.recovery_cash[rows[0]]), float(loans.recovery_claims[rows[0]])
         self.clearing = rogers_veraart(liabilities, means, alpha=cash_rate, beta=claim_rate)
         if final:
             self._book(rows, agents, means, liabilities)
-            del self._due[self.world.step]
         return final
 
     def _means(self, agent: int) -> float:

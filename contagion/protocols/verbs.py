@@ -132,7 +132,8 @@ def _change_units(books: Bookkeeper, position: int, change: float) -> float:
         left = 0.0
     change = left - held
     state.positions.units[position] = left
-    state.instruments.customer_units[instrument] += change
+    total = float(state.instruments.customer_units[instrument]) + change
+    state.instruments.customer_units[instrument] = 0.0 if abs(total) <= 1e-12 * abs(change) else total
     now = change * float(state.instruments.value_price[instrument] * state.assets.fundamental[settle])
     then = change * float(state.instruments.audited_price[instrument] * books.audited_settle[settle])
     state.agents.worth[owner] += then - now
