@@ -1,13 +1,13 @@
 """What must hold of every allocation, recomputed from state and ledger rows and not from what a layer says.
 
-Payments and transfers are checked before they are carried out; sums, order and what is left on takeover accounts at
-the end of the step. The first violation stops the run.
+Payments and transfers are checked before they are carried out, takeover accounts after their venue's allocation, sums
+and order at the end of the step. The first violation stops the run.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
@@ -19,9 +19,6 @@ from contagion.errors import InvariantError
 from contagion.state.codes import AccountFlag, Cause
 from contagion.state.tables import State
 from contagion.state.world import World
-
-if TYPE_CHECKING:
-    from contagion.allocation.waterfall import Waterfall
 
 RELATIVE = 1e-9
 
@@ -163,7 +160,7 @@ def _check_price(case: Case, place: int, layer: AutoDeleverage, item: Transfer) 
     elif layer.price == "mark":
         expected = float(state.instruments.value_price[instrument])
     else:
-        expected = float(state.instruments.audited_price[instrument])
+        expected = float(case.previous_marks[instrument])
     if abs(item.price - expected) > RELATIVE * abs(expected):
         _fail(case.world, case.venue.row, item.price, f"layer {place} does not fill at the rule's price {expected:g}")
 
@@ -176,7 +173,7 @@ def check_exhausted(case: Case, place: int, layer: Layer) -> None:
             _fail(case.world, case.venue.fund, left, f"layer {place} leaves a deficit open while it has money")
 
 
-def check_allocation(world: World, waterfall: Waterfall) -> None:
+def check_allocation(world: World) -> None:
     """At the end of a step: every deficit is borne in full, once, by the first layers that could.
 
     Raises
@@ -184,14 +181,12 @@ def check_allocation(world: World, waterfall: Waterfall) -> None:
     InvariantError
         Names phase, step, round, agent and amount.
     """
-    evidence = waterfall.evidence
-    if not evidence.used and not len(world.bookkeeper.deficits):
-        return
-    if evidence.step != world.step or (not evidence.used and world.bookkeeper.deficits.step[-1] != world.step):
+    roots, evidence = world.bookkeeper.deficits, world.waterfall.evidence
+    rooted = len(roots) > 0 and roots.step[-1] == world.step
+    if not rooted and evidence.step != world.step:
         return
     _check_rows(world, evidence)
     _check_order(world, evidence)
-    _check_takeovers(world, evidence)
 
 
 def _check_rows(world: World, evidence: Evidence) -> None:
@@ -237,15 +232,21 @@ def _check_order(world: World, evidence: Evidence) -> None:
             spare[item.case] = item
 
 
-def _check_takeovers(world: World, evidence: Evidence) -> None:
+def check_takeover(world: World, account: int, evidence: Evidence) -> None:
+    """After its venue's allocation a takeover account lacks nothing, and holds nothing if it is flat.
+
+    Raises
+    ------
+    InvariantError
+        Names phase, step, round, agent and amount.
+    """
     state = world.state
-    for account in state.books.takeover[state.books.takeover >= 0]:
-        rows = slice(int(state.accounts.start[account]), int(state.accounts.start[account + 1]))
-        equity, _ = _equity_and_profit(state, np.array([account]))
-        flat = not state.positions.units[rows].any()
-        slack = RELATIVE * max(1.0, evidence.gross, float(np.abs(state.accounts.balance[account])))
-        if equity[0] < -slack or (flat and equity[0] > slack):
-            _fail(world, int(state.accounts.owner[account]), float(equity[0]), "a takeover account is left with equity")
+    rows = slice(int(state.accounts.start[account]), int(state.accounts.start[account + 1]))
+    equity = float(_equity_and_profit(state, np.array([account]))[0][0])
+    flat = not state.positions.units[rows].any()
+    slack = RELATIVE * max(1.0, evidence.gross, float(np.abs(state.accounts.balance[account])))
+    if equity < -slack or (flat and equity > slack):
+        _fail(world, int(state.accounts.owner[account]), equity, "a takeover account is left with equity")
 
 
 def _equity_and_profit(state: State, accounts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

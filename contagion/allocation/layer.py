@@ -31,6 +31,7 @@ class Case:
     open: np.ndarray  # what is left of each [USD]
     lots: list[Lots]  # units on the takeover accounts, by instrument name
     index: PositionIndex
+    previous_marks: np.ndarray  # by instrument, of the round before [settlement asset per unit]
     borne: float = 0.0  # what the layer that is asked has borne in this run so far [USD]
 
     @property

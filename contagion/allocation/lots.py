@@ -61,24 +61,3 @@ def open_positions(state: State, account: int) -> tuple[np.ndarray, np.ndarray]:
     units = state.positions.units[rows]
     some = units != 0.0
     return state.positions.instrument[rows][some].astype(np.int64), units[some].copy()
-
-
-def bankruptcy_prices(balance: float, units: np.ndarray, prices: np.ndarray) -> np.ndarray:
-    """Prices at which the equity of an account is zero, its equity spread over positions pro rata to notional.
-
-    Parameters
-    ----------
-    balance : float
-        Account balance. [settlement asset]
-    units, prices : ndarray of shape (n,)
-        Signed units and their current prices. [settlement asset per unit]
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        ``price * (1 - side * equity / sum of notionals)``. For a single position ``-balance / units``: for an inverse
-        one, in coin, the price 1/P with P = Q / balance. Where notional is zero the price itself.
-    """
-    equity = balance + float(units @ prices)
-    notional = float(np.abs(units) @ prices)
-    return prices * (1.0 - np.sign(units) * equity / notional) if notional > 0.0 else prices.copy()

@@ -26,8 +26,8 @@ class AutoDeleverage(Layer):
         share of their size.
     price : {"bankruptcy", "mark", "previous_mark"}
         At the bankruptcy price (Binance, BitMEX, Bybit) the other side bears the deficit; at mark (OKX) it gives up
-        only what the position might still have earned; the previous mark (Hyperliquid), that of the round before, is
-        between the two or beyond. Lots of one instrument and side are filled at their average price.
+        only what the position might still have earned; the previous mark (Hyperliquid), that of the round before, may
+        collect less than the deficit or more. Lots of one instrument and side are filled at their average price.
     """
 
     ranking: str = "pnl_leverage"
@@ -47,7 +47,7 @@ class AutoDeleverage(Layer):
                 if len(chosen) == 0:
                     continue
                 units = float(np.abs(lots.units[chosen]).sum())
-                transfer = Transfer(lots, chosen, self.prices(case.world.state, lots, chosen), *_NOBODY)
+                transfer = Transfer(lots, chosen, self.prices(case, lots, chosen), *_NOBODY)
                 found = case.index.candidates(lots.instrument, -side, transfer.price)
                 fills = fill_by_rank(found.score(rule, columns), found.units, units)
                 some = fills > 0.0
@@ -55,11 +55,11 @@ class AutoDeleverage(Layer):
                 transfer.available = float(found.units.sum())
                 yield transfer
 
-    def prices(self, state: State, lots: Lots, chosen: np.ndarray) -> np.ndarray:
+    def prices(self, case: Case, lots: Lots, chosen: np.ndarray) -> np.ndarray:
         """The rule's price of each chosen lot. [settlement asset per unit]"""
         if self.price == "bankruptcy":
             return lots.bankruptcy[chosen]
-        source = state.instruments.value_price if self.price == "mark" else state.instruments.audited_price
+        source = case.world.state.instruments.value_price if self.price == "mark" else case.previous_marks
         return np.full(len(chosen), float(source[lots.instrument]))
 
 

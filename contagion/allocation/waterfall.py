@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.allocation.candidates import PositionIndex
-from contagion.allocation.checks import Evidence, check_exhausted, check_payment, check_transfer
+from contagion.allocation.checks import Evidence, check_exhausted, check_payment, check_takeover, check_transfer
 from contagion.allocation.layer import Case, Layer, Payment, Transfer
-from contagion.allocation.lots import Lots, bankruptcy_prices, open_positions
+from contagion.allocation.lots import Lots, open_positions
 from contagion.allocation.takeover import open_own_shortfall, pass_on_surplus, spread_shortfall
 from contagion.allocation.transfers import (
     book_losses,
@@ -38,9 +38,12 @@ class Waterfall:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        world.waterfall = self
         self.index = PositionIndex(world.state)
         self.lots: dict[int, Lots] = {}  # by instrument
         self.evidence = Evidence()
+        self._marks = world.state.instruments.value_price.copy()
+        self._previous = self._marks.copy()  # of the round before this one
         self._seen = 0  # roots before this one are closed
         self._borne: dict[tuple[int, int], float] = {}  # by (venue row, place of the layer) [USD]
         books, names = world.state.books, world.bookkeeper.ledger.layers
@@ -59,28 +62,6 @@ class Waterfall:
         }
 
     # -- what the liquidation phase hands in ----------------------------------------------------------------------
-
-    def take_over(self, accounts: np.ndarray) -> np.ndarray:
-        """Hand accounts over to their venue's takeover account and keep their units as lots.
-
-        Returns
-        -------
-        ndarray of shape (n,)
-            Deficit id of each account, -1 where equity was not negative.
-        """
-        state = self.world.state
-        accounts = np.asarray(accounts)
-        before = []
-        for account in accounts:
-            instruments, units = open_positions(state, int(account))
-            prices = state.instruments.value_price[instruments]
-            balance = float(state.accounts.balance[account])
-            before.append((instruments, units, bankruptcy_prices(balance, units, prices)))
-        ids = self.world.bookkeeper.hand_over(accounts)
-        for account, root, (instruments, units, prices) in zip(accounts, ids, before, strict=True):
-            venue = int(state.books.venue[state.accounts.book[account]])
-            self.add_lots(venue, int(account), instruments, units, prices, int(root))
-        return ids
 
     def add_lots(
         self, venue_row: int, account: int, instruments: np.ndarray, units: np.ndarray, bankruptcy_prices: np.ndarray,
@@ -101,6 +82,8 @@ class Waterfall:
 
     def allocate(self) -> bool:
         """Run every waterfall that has open deficits or something on a takeover account; True if anything moved."""
+        self._previous, self._marks = self._marks, self._previous
+        self._marks[:] = self.world.state.instruments.value_price
         balance = self.world.state.accounts.balance
         if self._seen == len(self.world.bookkeeper.deficits) and not self.lots:
             for account in self._all_takeovers:
@@ -138,6 +121,7 @@ class Waterfall:
             self._fail(venue, 0.0, f"the takeover account still lacks money after {MAX_PASSES} passes")
         for takeover in takeovers:
             pass_on_surplus(self.world, venue, takeover, self.evidence.gross)
+            check_takeover(self.world, takeover, self.evidence)
         for instrument in [lot.instrument for lot in lots if len(lot.units) == 0]:
             del self.lots[instrument]
 
@@ -159,8 +143,9 @@ class Waterfall:
     def _case(self, venue: Venue, roots: list[int], lots: list[Lots]) -> Case:
         deficits, keys = self.world.bookkeeper.deficits, self.world.state.accounts.key
         roots = sorted(roots, key=lambda root: (int(keys[deficits.account[root]]), root))
+        left = np.array([deficits.open[root] for root in roots])
         ids = np.array(roots, dtype=np.int64)
-        return Case(self.world, venue, ids, np.array([deficits.open[root] for root in roots]), lots, self.index)
+        return Case(self.world, venue, ids, left, lots, self.index, self._previous)
 
     def _target(self, root: int) -> int:
         """Takeover account of the book of a root's account, -1 for a lending pool."""

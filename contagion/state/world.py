@@ -56,6 +56,7 @@ class World:
     dt_years: float
     market: Any = None  # contagion.market.flow.Market, set by the model
     pricing: Any = None  # contagion.market.pricing.Pricing, set by the model
+    waterfall: Any = None  # contagion.allocation.waterfall.Waterfall, set by itself
     step: int = 0
     halted: dict[int, int] = field(default_factory=dict)  # venue agent row -> step until which it trades nothing
     notes: list[str] = field(default_factory=list)  # things a reader of the results must know
