@@ -45,7 +45,7 @@ def core_periphery(
         raise InputError("core", core, f"at most the number of nodes, {n}")
     share("probability", probability)
     central = np.arange(n) < core
-    links = (_generator(rng).random((n, n)) < probability) & (central[:, None] ^ central)
+    links = (_generator(rng).random((n, n)) < probability) & (central[:, None] | central)
     links |= central[:, None] & central
     return _exposure_graph(links, total, split, kind, node_type, rng)
 
@@ -77,7 +77,7 @@ def configuration(
 ) -> nx.MultiDiGraph:
     """Power-law numbers of debtors and creditors, wired at random (Newman, Strogatz and Watts 2001).
 
-    ``P(degree > k) = (k / least)^(1 - exponent)``, exponent above one, cut at n - 1. The numbers drawn are dealt to
+    ``P(degree >= k) = (k / least)^(1 - exponent)``, exponent above one, cut at n - 1. The numbers drawn are dealt to
     the nodes twice, as numbers of debtors and of creditors; self-links and repeated links are dropped.
     """
     n, least = _count("n", n), _count("least", least)

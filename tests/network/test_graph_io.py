@@ -28,7 +28,7 @@ def example() -> nx.MultiDiGraph:
     graph.add_node("fund, one", type="trader", name="Fund \"One\"", leverage=3, risky=True)
     graph.add_node("perp", type="exchange", name="007")
     graph.add_node("lonely", type="protocol", name="12")
-    graph.add_edge("fund, one", "perp", kind="margin", amount=0.1 + 0.2, ltv=0.8, isolated=False)
+    graph.add_edge("fund, one", "perp", kind="margin", amount=0.1 + 0.2, ltv=0.8, isolated=False, code="007")
     graph.add_edge("fund, one", "perp", kind="claim", amount=1e-17, note="é\nsecond line")
     graph.add_edge("perp", "fund, one", kind="potential", amount=0.0, asset="0x1e5", steps=123456789012345678901)
     return graph
