@@ -271,13 +271,13 @@ class Borrower(Behaviour):
     collateral
         Weights of the collateral assets in value; empty: equally what the pool accepts.
     ltv
-        Debt over collateral at the start, a distribution such as ``{uniform: [0.2, 0.7]}``. [1]
+        Debt over collateral at the start; none: from the group's leverage. [1]
     comfort
         Health factor below which it acts, and to which it returns. [1]
     """
 
     collateral: dict[str, Positive] = {}
-    ltv: dict[str, Any] | None = None
+    ltv: Annotated[float, Field(gt=0, lt=1)] | None = None
     comfort: Positive = 1.1
 
 
