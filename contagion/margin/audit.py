@@ -22,7 +22,7 @@ from contagion.state.codes import OUTSIDE_CAUSES, Cause, InstrumentKind, Phase
 from contagion.state.world import World
 
 TOLERANCE = 1e-9
-"""Of an agent's gross assets and liabilities."""
+"""Of an agent's gross: assets, liabilities, and what it paid and received in the step."""
 _LISTED = np.array([cause in OUTSIDE_CAUSES for cause in Cause])
 
 
@@ -128,19 +128,29 @@ class Audit:
         """Compare the agents the pass could not settle by itself."""
         state, (partial, gross) = self.world.state, (self._suspect_worth, self._suspect_gross)
         assets, instruments, loans, books = state.assets, state.instruments, state.loans, state.books
-        wrong = settle_suspects(
+        columns = (
             count, state.first_trader, state.agents.worth, self._suspects, partial, gross, books.venue, books.balance,
             self._settle, self._settle_audited, books.owed, assets.issuer, assets.supply, assets.fundamental,
             assets.audited, instruments.venue, instruments.kind, instruments.customer_units, instruments.value_price,
             instruments.audited_price, instruments.book, loans.lender, loans.borrower, loans.face, TOLERANCE,
         )  # fmt: skip
-        if wrong >= 0:
+        wrong = settle_suspects(*columns, 0)
+        while wrong >= 0:
             agent = int(self._suspects[wrong])
             expected = float(state.agents.worth[agent])
-            self._fail(
-                f"net worth of {state.agent_name(agent)} is {partial[wrong]:.9g} USD from state but {expected:.9g} USD "
-                "from revaluation, receipts and payments", float(partial[wrong]) - expected,
-            )  # fmt: skip
+            difference = float(partial[wrong]) - expected
+            if not abs(difference) <= TOLERANCE * max(1.0, float(gross[wrong]) + self._flows(agent)):
+                self._fail(
+                    f"net worth of {state.agent_name(agent)} is {partial[wrong]:.9g} USD from state but "
+                    f"{expected:.9g} USD from revaluation, receipts and payments", difference,
+                )  # fmt: skip
+            state.agents.worth[agent] = partial[wrong]
+            wrong = settle_suspects(*columns, wrong + 1)
+
+    def _flows(self, agent: int) -> float:
+        """What an agent paid and received this step: its gross, where it has nothing left. [USD]"""
+        rows = self.world.bookkeeper.ledger.rows_of_step()
+        return float(rows["amount"][(rows["payer"] == agent) | (rows["payee"] == agent)].sum())
 
     def _check_sums(self) -> None:
         """Contracts add to zero, spot and debt add to what the venue's books say, balances add to the book's."""

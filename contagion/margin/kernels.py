@@ -216,40 +216,42 @@ def sum_units(position_instrument, position_account, units, flags, net, gross, c
 def settle_suspects(
     count, first_trader, worth, suspects, partial, gross, books_venue, books_balance, settle, settle_audited, owed,
     issuer, supply, fundamental, audited, instrument_venue, instrument_kind, customer_units, value_price,
-    audited_price, book_of, lender, borrower, face, tolerance,
+    audited_price, book_of, lender, borrower, face, tolerance, resume,
 ):  # fmt: skip
     """Complete what the pass over agents left open, and compare; returns the first suspect that differs, or -1.
 
     Institutions are suspects 0..first_trader-1 in order. Their net worth lacks what they owe account holders, claim
-    holders and lenders; customers' units revalue against the venue, and so do customers' balances where they are not in
-    USD. Outside (agent 0) is unbounded: only its flows are checked. Settled agents get their net worth from state.
+    holders and lenders; customers' units revalue against the venue, and so do customers' balances where they are not
+    in USD. Outside (agent 0) is unbounded: only its flows are checked. Settled agents get their net worth from state.
+    With `resume` above 0 the comparison goes on there.
     """
-    for b in range(len(books_venue)):
-        v = books_venue[b]
-        partial[v] -= owed[b]
-        gross[v] += owed[b]
-        worth[v] -= books_balance[b] * (settle[b] - settle_audited[b])
-    for k in range(len(instrument_kind)):
-        if instrument_kind[k] >= _SPOT:  # contracts revalue through the house account
-            worth[instrument_venue[k]] -= (
-                customer_units[k] * (value_price[k] - audited_price[k]) * settle[book_of[k]]
-            )
-    for a in range(len(issuer)):
-        if issuer[a] >= 0:
-            partial[issuer[a]] -= supply[a] * fundamental[a]
-            gross[issuer[a]] += supply[a] * fundamental[a]
-            worth[issuer[a]] -= supply[a] * (fundamental[a] - audited[a])
-    for i in range(len(face)):
-        if lender[i] < first_trader:
-            partial[lender[i]] += face[i]
-        if borrower[i] < first_trader:
-            partial[borrower[i]] -= face[i]
-        for j in range(first_trader, count):
-            if suspects[j] == lender[i]:
-                partial[j] += face[i]
-            if suspects[j] == borrower[i]:
-                partial[j] -= face[i]
-    for j in range(1, count):
+    if resume == 0:
+        for b in range(len(books_venue)):
+            v = books_venue[b]
+            partial[v] -= owed[b]
+            gross[v] += owed[b]
+            worth[v] -= books_balance[b] * (settle[b] - settle_audited[b])
+        for k in range(len(instrument_kind)):
+            if instrument_kind[k] >= _SPOT:  # contracts revalue through the house account
+                worth[instrument_venue[k]] -= (
+                    customer_units[k] * (value_price[k] - audited_price[k]) * settle[book_of[k]]
+                )
+        for a in range(len(issuer)):
+            if issuer[a] >= 0:
+                partial[issuer[a]] -= supply[a] * fundamental[a]
+                gross[issuer[a]] += supply[a] * fundamental[a]
+                worth[issuer[a]] -= supply[a] * (fundamental[a] - audited[a])
+        for i in range(len(face)):
+            if lender[i] < first_trader:
+                partial[lender[i]] += face[i]
+            if borrower[i] < first_trader:
+                partial[borrower[i]] -= face[i]
+            for j in range(first_trader, count):
+                if suspects[j] == lender[i]:
+                    partial[j] += face[i]
+                if suspects[j] == borrower[i]:
+                    partial[j] -= face[i]
+    for j in range(max(1, resume), count):
         agent = suspects[j]
         if not abs(partial[j] - worth[agent]) <= tolerance * max(gross[j], 1.0):
             return j

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from contagion.state.codes import AgentKind, Cause
+from contagion.state.codes import AgentKind
 from contagion.state.world import World
 
 
@@ -53,8 +53,7 @@ def outcomes_of(world: World) -> dict[str, float]:
 
 
 def layer_totals(world: World) -> dict[str, float]:
-    """What each waterfall layer bore so far, by name. [USD]"""
+    """What each waterfall layer bore of deficits so far, by name, without what it collected beyond them. [USD]"""
     ledger = world.bookkeeper.ledger
     ledger.fold()
-    totals = ledger.totals[Cause.ALLOCATION].sum(axis=(1, 2))
-    return {name: float(totals[row + 1]) for row, name in enumerate(ledger.layers)}
+    return dict(zip(ledger.layers, ledger.absorbed.tolist(), strict=True))

@@ -15,6 +15,10 @@ ROW = np.dtype(
 )  # fmt: skip
 
 
+BLOCK = 1 << 16
+"""Rows held before they are summed and dropped, where only sums are kept."""
+
+
 class Ledger:
     """Rows of (step, round, phase, cause, layer, deficit, payer, payee, amount in USD); amounts are positive.
 
@@ -35,6 +39,7 @@ class Ledger:
         self._kinds = agent_kinds
         self._rows = np.empty(1024, ROW)
         self._size = self._step_start = self._folded = 0
+        self.absorbed = np.zeros(len(layers))  # what each layer bore of deficits [USD]
         self.borne: dict[int, float] = {}  # what each institution or fund bore of deficits [USD]
         self.totals = np.zeros((len(Cause), len(layers) + 1, 5, 5))
 
@@ -50,12 +55,11 @@ class Ledger:
         return self._rows[self._step_start : self._size]
 
     def open_step(self, step: int) -> None:
-        """Begin a step: the sums take in the rows of the previous one, which are kept or dropped."""
-        if self._size > self._step_start:
+        """Begin a step. Where rows are not kept, sums take them in and drop them a block at a time."""
+        if not self.keep and self._size > BLOCK:
             self.fold()
-            if not self.keep:
-                self._size = self._folded = 0
-            self._step_start = self._size
+            self._size = self._folded = 0
+        self._step_start = self._size
         self.step, self.round = step, 0
 
     def fold(self) -> None:
@@ -64,6 +68,7 @@ class Ledger:
         index = (rows["cause"], rows["layer"] + 1, self._kinds[rows["payer"]], self._kinds[rows["payee"]])
         np.add.at(self.totals, index, rows["amount"])
         borne = rows[(rows["cause"] == Cause.ALLOCATION) & (rows["deficit"] >= 0)]
+        np.add.at(self.absorbed, borne["layer"], borne["amount"])
         for payer in np.unique(borne["payer"][self._kinds[borne["payer"]] != AgentKind.TRADER]):
             amount = float(borne["amount"][borne["payer"] == payer].sum())
             self.borne[int(payer)] = self.borne.get(int(payer), 0.0) + amount
