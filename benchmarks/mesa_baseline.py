@@ -34,30 +34,25 @@ class Trader(mesa.Agent):
     # -- margin -------------------------------------------------------------------------------------------------
 
     def mark(self) -> None:
-        """Compare equity with the requirement; report to the model what needs attention."""
-        equity = self.balance
-        requirement = 0.0
+        """Look closer where equity may be below the warning level."""
+        cushion = self.balance
         for contract, units in self.positions.items():
-            value = units * contract.mark
-            equity += value
-            if value < 0.0:
-                value = -value
-            if value < contract.second_floor:
-                requirement += value * contract.rate
-            else:
-                requirement += contract.maintenance(value)
-        if equity < self.model.warning * requirement:
-            self.low(equity, requirement)
+            cushion += units * (contract.long_floor if units > 0.0 else contract.short_ceiling)
+        if cushion < 0.0:
+            self.look_closer()
 
-    def low(self, equity: float, requirement: float) -> None:
-        """Below the warning level."""
-        model = self.model
+    def look_closer(self) -> None:
+        """Report to the model an account in breach or below the warning level."""
+        model, (equity, requirement) = self.model, self.margin()
         if equity < 0.0:
             model.shortfall -= equity
         if equity < requirement:
             model.breached.append(self)
-        else:
-            model.warned.append(self)
+        elif equity < model.warning * requirement:
+            self.warn()
+
+    def warn(self) -> None:
+        self.model.warned.append(self)
 
     def margin(self) -> tuple[float, float]:
         """Equity and maintenance requirement at the current marks. [USD]"""
@@ -132,11 +127,8 @@ class Trader(mesa.Agent):
 class MarketMaker(Trader):
     """Quotes all contracts; watches its own margin, so it is never called."""
 
-    def low(self, equity: float, requirement: float) -> None:
-        if equity < 0.0:
-            self.model.shortfall -= equity
-        if equity < requirement:
-            self.model.breached.append(self)
+    def warn(self) -> None:
+        """Nobody calls it."""
 
     def update_quotes(self) -> None:
         """Depth falls with volatility and losses at once, and comes back by a share a step."""
@@ -199,7 +191,7 @@ class MesaExchangeModel(mesa.Model):
             contracts.append(
                 Contract(
                     Asset(name, world.path[:, column].tolist(), asset.volatility, gaps), tiers, world.impact,
-                    scenario.feedback, decay, venue.spec.arbitrage.speed,
+                    scenario.feedback, decay, venue.spec.arbitrage.speed, venue.spec.warning,
                 )
             )  # fmt: skip
         return contracts

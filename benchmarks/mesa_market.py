@@ -54,6 +54,7 @@ class Contract:
     feedback: str
     decay: float
     arbitrage: float
+    warning: float
     quotes: list[Quote] = field(default_factory=list)
     basis: float = 0.0
     temporary: float = 0.0
@@ -62,9 +63,8 @@ class Contract:
     depth: float = 0.0
 
     def __post_init__(self) -> None:
-        self.mark = self.asset.price
-        self.rate = self.tiers[0][1]
-        self.second_floor = self.tiers[1][0] if len(self.tiers) > 1 else float("inf")
+        self.warning_rate = self.warning * self.tiers[-1][1]  # no notional is warned at a higher rate
+        self.reprice()
 
     def maintenance(self, notional: float) -> float:
         """Requirement when each slice of the notional pays the rate of its tier."""
@@ -85,7 +85,10 @@ class Contract:
         self.basis -= copysign(self.arbitrage * abs(self.basis), self.basis)
 
     def reprice(self) -> None:
+        """A new mark, and what a unit is worth after the highest warning requirement on either side."""
         self.mark = self.asset.price * exp(self.basis + self.temporary)
+        self.long_floor = self.mark * (1.0 - self.warning_rate)
+        self.short_ceiling = self.mark * (1.0 + self.warning_rate)
 
     # -- orders -------------------------------------------------------------------------------------------------
 

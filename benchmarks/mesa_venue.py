@@ -74,7 +74,9 @@ class Exchange(mesa.Agent):
 
     def trade(self, contract: Contract, units: float, price: float) -> None:
         self.balance -= units * price
-        self.held[contract] = self.held.get(contract, 0.0) + units
+        held = self.held.get(contract, 0.0)
+        rest = held + units
+        self.held[contract] = rest if abs(rest) >= 1e-12 * (abs(held) + abs(units)) else 0.0
 
     # -- liquidation --------------------------------------------------------------------------------------------
 
@@ -184,7 +186,7 @@ class Exchange(mesa.Agent):
                 lot.units *= 1.0 - min(1.0, abs(total - held) / there)
             if abs(total - held) > there + 1e-12 * size:
                 lots.append(Lot(held - total + sum(lot.units for lot in same), contract.mark, None))
-            self.lots[contract] = [lot for lot in lots if lot.units != 0.0]
+            self.lots[contract] = [lot for lot in lots if abs(lot.units) > 1e-12 * size]
 
     def own_shortfall(self, deficits: list[Deficit]) -> list[Deficit]:
         """A deficit of the takeover account itself: losses on units taken over earlier."""
