@@ -8,6 +8,7 @@ from contagion.errors import InputError
 from contagion.market.prices import PricedAsset
 from contagion.scenario.accounts import absorb_imbalance, close_books, fund_makers, open_loans, open_positions, quotes
 from contagion.scenario.balance_sheets import BalanceSheets, lay_out_holdings, net_worth
+from contagion.scenario.check import check_references
 from contagion.scenario.layout import Layout, lay_out
 from contagion.scenario.plans import Plan, account_keys, plan_groups
 from contagion.scenario.schema import Exchange, Scenario, Vault
@@ -41,6 +42,7 @@ def assemble(scenario: Scenario, seed: int, *, keep_ledger: bool = True, path: n
     InputError
         The scenario's parts do not fit together.
     """
+    check_references(scenario)
     streams = Streams(seed)
     dt_years = scenario.dt.total_seconds() / SECONDS_PER_YEAR
     path = _prices(scenario, dt_years, streams) if path is None else _checked(path, scenario)

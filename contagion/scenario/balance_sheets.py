@@ -135,7 +135,8 @@ class BalanceSheets:
             cash = self.agents.cash[row] - held
             if cash < 0.0:
                 paid_in = self.layout.assets.supply[self.layout.claim[row]]
-                raise InputError(f"protocols.{self.layout.names[row]}.holds", held, f"at most the deposits, {paid_in:g}")
+                where = f"protocols.{self.layout.names[row]}.holds"
+                raise InputError(where, held, f"at most the deposits, {paid_in:g}")
             books = _backed_books(spec, self.layout)
             posted = spec.backstop_share * cash if books else 0.0
             self.agents.cash[row] = cash - posted

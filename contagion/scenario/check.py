@@ -12,6 +12,7 @@ from contagion.scenario.layout import lay_out
 from contagion.scenario.plans import group_names, plan_groups
 from contagion.scenario.schema import Exchange, LendingPool, Scenario, Shock, Vault
 
+
 def check(scenario: Scenario) -> None:
     """Raise on the first name or term that does not fit.
 

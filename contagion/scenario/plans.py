@@ -12,7 +12,7 @@ import numpy as np
 from contagion.agents.population import lognormal, pareto_sizes
 from contagion.errors import InputError
 from contagion.scenario.layout import Layout
-from contagion.scenario.rules import rule_class
+from contagion.scenario.rules import RuleSpec, rule_class
 from contagion.scenario.schema import Exchange, LendingPool, Scenario, Traders
 from contagion.streams import Streams, content_key, member_keys, mix
 
@@ -78,11 +78,19 @@ def plan_groups(scenario: Scenario, layout: Layout) -> list[Plan]:
     for order, (spec, name) in enumerate(zip(scenario.traders, group_names(scenario.traders), strict=True)):
         if name in layout.agent_rows:
             raise InputError(f"traders.{order}.name", name, "a name no venue, fund or protocol has")
-        rule = spec.rule().build()
+        rule = _rule(f"traders.{order}", spec)
         plan = Plan(name, f"traders.{order}", spec, rule, _role(type(rule)), member_keys(name, spec.count))
         _place(plan, scenario, layout)
         plans.append(plan)
     return plans
+
+
+def _rule(where: str, spec: Traders) -> Any:
+    try:
+        # Constructed without validation, which would build it once more.
+        return RuleSpec.model_construct(kind="archetype", name=spec.archetype, parameters=spec.parameters).build()
+    except InputError as error:
+        raise InputError(f"{where}: {error.field}", error.value, error.accepted) from None
 
 
 def _venues(plan: Plan, scenario: Scenario) -> list[str]:

@@ -101,7 +101,12 @@ class RuleSpec(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"{self.kind} {self.name}.{where}", first.get("input"), first["msg"]) from None
+            accepted = first["msg"]
+            if first["type"] == "extra_forbidden":
+                keys = list(rule_class(self.kind, self.name).model_fields)
+                close = difflib.get_close_matches(where, keys, n=3)
+                accepted = f"keys {', '.join(keys)}" + (f"; nearest: {', '.join(close)}" if close else "")
+            raise InputError(f"{self.kind} {self.name}.{where}", first.get("input"), accepted) from None
 
     @model_serializer
     def _as_written(self) -> dict[str, Any]:
