@@ -62,7 +62,7 @@ def simple_pool(ltv: list[float], *, price: float = 1000.0, seed: int = 1, **cha
     keeper |= changes.pop("keeper_group", {})
     borrowers = [
         {"archetype": "borrower", "name": f"borrower_{order}", "count": 1, "venue": "pool",
-         "size": {"fixed": 10_000.0}, "leverage": {"fixed": 2.0}}
+         "size": {"fixed": 10_000.0}, "leverage": {"fixed": 1.0}}
         for order in range(len(ltv))
     ]  # fmt: skip
     world = build(seed, protocols={"pool": pool | changes.pop("pool", {})},
@@ -73,14 +73,9 @@ def simple_pool(ltv: list[float], *, price: float = 1000.0, seed: int = 1, **cha
 
 
 def set_debt(world: World, borrower: str, debt: float) -> None:
-    """Let a borrower borrow or repay until it owes `debt`, outside of any step."""
-    row, owed = debt_of(world, borrower)
-    if debt > owed:
-        verbs.borrow(world.bookkeeper, row, debt - owed)
-    elif debt < owed:
-        world.state.agents.cash[world.agent_rows[borrower]] += owed - debt
-        world.state.agents.worth[world.agent_rows[borrower]] += owed - debt
-        verbs.repay(world.bookkeeper, row, owed - debt)
+    """Let a borrower without debt borrow, outside of any step."""
+    row, _ = debt_of(world, borrower)
+    verbs.borrow(world.bookkeeper, row, debt)
     audit(world)
 
 
