@@ -63,7 +63,8 @@ class Trader(mesa.Agent):
         return equity, requirement
 
     def cost_to_close(self, distance: dict[Contract, float]) -> float:
-        return sum(abs(units) * contract.mark * distance.get(contract, 0.0) for contract, units in self.positions.items())
+        """Loss of closing everything at a distance from the mark, by contract. [USD]"""
+        return sum(abs(units) * held.mark * distance.get(held, 0.0) for held, units in self.positions.items())
 
     def net_worth(self) -> float:
         return self.cash + max(0.0, self.margin()[0])

@@ -12,7 +12,7 @@ def exchange_only(traders: int, steps: int = 250, *, gaps: tuple[float, ...] = (
     """
     notional = 50_000.0 * traders
     every = steps // (len(gaps) + 1)
-    tiers = [{"floor": 0, "maintenance": 0.02, "initial": 0.04}, {"floor": 500_000, "maintenance": 0.04, "initial": 0.1}]
+    small, large = {"maintenance": 0.02, "initial": 0.04}, {"floor": 500_000, "maintenance": 0.04, "initial": 0.1}
     return Scenario(
         name="exchange_only", dt="1min", steps=steps, feedback="full",
         assets={"BTC": {"price": 100_000, "volatility": 0.6}, "ETH": {"price": 4_000, "volatility": 0.8}},
@@ -24,7 +24,7 @@ def exchange_only(traders: int, steps: int = 250, *, gaps: tuple[float, ...] = (
         ],
         exchanges={
             "perp": {
-                "contracts": {"BTC": {"tiers": tiers}, "ETH": {"tiers": tiers}},
+                "contracts": {asset: {"tiers": [small, large]} for asset in ("BTC", "ETH")},
                 "equity": 1e6,
                 "insurance_fund": {"size": 1e-4 * notional},
                 "waterfall": [
