@@ -32,6 +32,10 @@ from contagion.scenario.loader import load_scenario
 from contagion.scenario.schema import Scenario
 from contagion.state.codes import Phase
 
+# An enum's members are slow to look up on Python 3.11, and a quiet step is counted in microseconds.
+_SHOCK, _OBSERVE, _MARK, _TRADE = Phase.SHOCK, Phase.OBSERVE, Phase.MARK, Phase.TRADE
+_ALLOCATE, _PROPAGATE, _RUN, _RECORD = Phase.ALLOCATE, Phase.PROPAGATE, Phase.RUN, Phase.RECORD
+
 
 class ContagionModel(LazyAgents, mesa.Model):
     """Leveraged traders, exchanges and protocols that hold claims on each other, going through a shock.
@@ -121,19 +125,19 @@ class ContagionModel(LazyAgents, mesa.Model):
         self.liquidation.open_step()
 
     def _shock(self) -> None:
-        self.world.bookkeeper.phase = Phase.SHOCK
+        self.world.bookkeeper.phase = _SHOCK
         if self.pricing.shock(self.step_number):
             for shock in self.pricing.due(self.step_number):
                 strike(self.world, shock)
 
     def _observe(self) -> None:
-        self.world.bookkeeper.phase = Phase.OBSERVE
+        self.world.bookkeeper.phase = _OBSERVE
         self.interest.accrue()
         self.pricing.advance(self.step_number)
         self.decisions.update_quotes()
 
     def _mark(self) -> None:
-        self.world.bookkeeper.phase = Phase.MARK
+        self.world.bookkeeper.phase = _MARK
         if self.claims.solve():
             self.pricing.reprice()
         self.market.open_round()
@@ -142,7 +146,7 @@ class ContagionModel(LazyAgents, mesa.Model):
         self._rows_at_mark = len(self.world.bookkeeper.ledger)
 
     def _call_and_trade(self) -> bool:
-        self.world.bookkeeper.phase = Phase.TRADE
+        self.world.bookkeeper.phase = _TRADE
         moved = self.calls.run(self.audit.warned, execute=False)
         return self.decisions.run(*self.calls.orders) or moved
 
@@ -154,10 +158,10 @@ class ContagionModel(LazyAgents, mesa.Model):
         if len(self.audit.breached):
             happened |= self.liquidation.run(self.audit.breached)
             happened |= self.lending.liquidate()
-        world.bookkeeper.phase = Phase.ALLOCATE
+        world.bookkeeper.phase = _ALLOCATE
         happened |= self.waterfall.allocate()
         happened |= self.insolvency.resolve()
-        world.bookkeeper.phase = Phase.PROPAGATE
+        world.bookkeeper.phase = _PROPAGATE
         happened |= self.credit.settle(final=False)
         if happened:
             self.recorder.round(number, len(self.audit.breached))
@@ -166,7 +170,7 @@ class ContagionModel(LazyAgents, mesa.Model):
     def _mark_again(self, number: int) -> None:
         """New marks for the next round: executions of earlier rounds are in them."""
         world = self.world
-        world.bookkeeper.phase = Phase.MARK
+        world.bookkeeper.phase = _MARK
         world.bookkeeper.ledger.round = number
         self.pricing.reprice()
         if self.claims.solve():
@@ -175,14 +179,14 @@ class ContagionModel(LazyAgents, mesa.Model):
         self.audit.scan()
 
     def _run(self) -> None:
-        self.world.bookkeeper.phase = Phase.PROPAGATE
+        self.world.bookkeeper.phase = _PROPAGATE
         self.credit.settle(final=True)
-        self.world.bookkeeper.phase = Phase.RUN
+        self.world.bookkeeper.phase = _RUN
         self.runs.run()
 
     def _record(self, rounds: int) -> None:
         world = self.world
-        world.bookkeeper.phase = Phase.RECORD
+        world.bookkeeper.phase = _RECORD
         if len(world.bookkeeper.ledger) > self._rows_at_mark:
             self.claims.solve()
             self.pricing.reprice()

@@ -13,6 +13,7 @@ from contagion.state.codes import Cause, InstrumentKind, Phase
 from contagion.state.world import World
 
 _LINEAR, _INVERSE, _SPOT, _DEBT = (int(kind) for kind in InstrumentKind)
+_MARK, _FUNDING = Phase.MARK, Cause.FUNDING
 SECONDS_PER_YEAR = 365.0 * 86400.0
 
 
@@ -47,7 +48,11 @@ class Pricing:
             for row in venue.instruments:
                 self._read_rules(venue.spec, row, seconds)
         self.has_funding = bool(self.funding_per_step.any())
-        self.funding_rows = [row for row in range(rows) if self.funding_per_step[row] > 0]
+        funded = [
+            (venue, [row for row in venue.instruments if self.funding_per_step[row] > 0])
+            for venue in world.venues.values()
+        ]
+        self.funded = [(venue, np.array(rows_of)) for venue, rows_of in funded if rows_of]
         self.has_oracles = any(isinstance(venue.spec, LendingPool) for venue in world.venues.values())
         self.has_noise = bool(self.noise_scale.any())
         self.noise = np.zeros(rows)
@@ -188,21 +193,15 @@ class Pricing:
 
     def _funding_row(self) -> None:
         """The step's funding as one row a venue: it passes through the venue, account by account, inside the price."""
-        state, ledger = self.world.state, self.world.bookkeeper.ledger
-        for venue in self.world.venues.values():
-            total = 0.0
-            for row in venue.instruments:
-                if self.funding_per_step[row] > 0.0:
-                    rate = _funding_rate(
-                        state.instruments.basis[row] + state.instruments.temporary[row], self.funding_interest[row],
-                        self.funding_cap[row],
-                    )  # fmt: skip
-                    settle = state.assets.fundamental[state.books.settle[state.instruments.book[row]]]
-                    total += abs(rate) * self.funding_per_step[row] * state.instruments.mark[row] * settle * (
-                        state.instruments.open_interest[row]
-                    )
+        instruments, ledger = self.world.state.instruments, self.world.bookkeeper.ledger
+        for venue, rows in self.funded:
+            total = _funding_paid(
+                rows, instruments.basis, instruments.temporary, instruments.mark, instruments.open_interest,
+                self.funding_interest, self.funding_cap, self.funding_per_step, self.world.state.books.settle,
+                instruments.book, self.world.state.assets.fundamental,
+            )  # fmt: skip
             if total > 0.0:
-                ledger.append(Phase.MARK, Cause.FUNDING, venue.row, venue.row, np.array([total]))
+                ledger.append_one(_MARK, _FUNDING, venue.row, venue.row, total)
 
     def reprice(self) -> None:
         """Freeze the marks of a round from index, impact and oracles."""
@@ -220,6 +219,18 @@ class Pricing:
 def _funding_rate(premium, interest, cap):
     """Rate per interval: interest plus premium, clamped to the cap. Positive: longs pay. [1]"""
     return min(cap, max(-cap, interest + math.expm1(premium)))
+
+
+@nb.njit(cache=True)
+def _funding_paid(
+    rows, basis, temporary, mark, open_interest, interest, cap, per_step, settle, book, fundamental
+):  # fmt: skip
+    """What one side of the listed contracts pays the other this step. [USD]"""
+    total = 0.0
+    for k in rows:
+        rate = abs(_funding_rate(basis[k] + temporary[k], interest[k], cap[k]))
+        total += rate * per_step[k] * mark[k] * fundamental[settle[book[k]]] * open_interest[k]
+    return total
 
 
 @nb.njit(cache=True)

@@ -48,6 +48,9 @@ class Bookkeeper:
 
     def book(self, cause: Cause, payer, payee, amount, layer: int = -1, deficit=-1) -> None:
         """Book rows; a negative amount is booked the other way round, a zero not at all. Arrays broadcast. [USD]"""
+        if isinstance(amount, float):
+            self._book_one(cause, payer, payee, amount, layer, deficit)
+            return
         amount = np.atleast_1d(np.asarray(amount, dtype=np.float64))
         payer, payee, deficit = (np.broadcast_to(item, amount.shape) for item in (payer, payee, deficit))
         if not np.all(amount > 0):
@@ -57,6 +60,15 @@ class Bookkeeper:
             payer, payee, deficit, amount = payer[some], payee[some], deficit[some], np.abs(amount[some])
         if len(amount):
             self._post(self.ledger.append(self.phase, cause, payer, payee, amount, layer, deficit))
+
+    def _book_one(self, cause: Cause, payer: int, payee: int, amount: float, layer: int, deficit: int) -> None:
+        if amount < 0.0:
+            payer, payee, amount = payee, payer, -amount
+        if amount:
+            self.ledger.append_one(self.phase, cause, payer, payee, amount, layer, deficit)
+            worth = self.state.agents.worth
+            worth[payer] -= amount
+            worth[payee] += amount
 
     def _post(self, rows: np.ndarray) -> None:
         worth = self.state.agents.worth

@@ -79,16 +79,27 @@ class Ledger:
     ) -> np.ndarray:
         """Append rows; `payer`, `payee` and `deficit` broadcast against `amount`, which must not be negative."""
         count = len(amount)
-        if self._size + count > len(self._rows):
-            grown = np.empty(max(2 * len(self._rows), self._size + count), ROW)
-            grown[: self._size] = self._rows[: self._size]
-            self._rows = grown
+        self._reserve(count)
         rows = self._rows[self._size : self._size + count]
         rows["step"], rows["round"], rows["phase"], rows["cause"] = self.step, self.round, phase, cause
         rows["layer"], rows["deficit"], rows["payer"], rows["payee"] = layer, deficit, payer, payee
         rows["amount"] = amount
         self._size += count
         return rows
+
+    def append_one(
+        self, phase: Phase, cause: Cause, payer: int, payee: int, amount: float, layer: int = -1, deficit: int = -1
+    ) -> None:
+        """Append one row; the same as :meth:`append`, without the cost of arrays."""
+        self._reserve(1)
+        self._rows[self._size] = (self.step, self.round, phase, cause, layer, deficit, payer, payee, amount)
+        self._size += 1
+
+    def _reserve(self, count: int) -> None:
+        if self._size + count > len(self._rows):
+            grown = np.empty(max(2 * len(self._rows), self._size + count), ROW)
+            grown[: self._size] = self._rows[: self._size]
+            self._rows = grown
 
     def frame(self, name_of) -> pd.DataFrame:
         """Rows with names: step, round, phase, cause, layer, deficit_id, payer, payee, amount [USD].
