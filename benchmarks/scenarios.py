@@ -46,3 +46,94 @@ def exchange_only(traders: int, steps: int = 250, *, gaps: tuple[float, ...] = (
             },
         ],
     )  # fmt: skip
+
+
+def quiet(accounts: int, steps: int, *, trading: int = 0) -> Scenario:
+    """Every price moves and funding accrues, nobody is near a call; `trading` of the accounts trade every step."""
+    groups = [
+        {
+            "archetype": "passive", "count": accounts - trading, "size": {"fixed": 1_000},
+            "leverage": {"uniform": [1, 2]}, "wallet": 0.5, "long_share": 0.5,
+        },
+        {
+            "archetype": "market_maker", "count": 3, "name": "maker", "capital": 1_000.0 * accounts,
+            "parameters": {"depth": 1_000.0 * accounts},
+        },
+    ]  # fmt: skip
+    if trading:
+        groups.append(
+            {
+                "archetype": "rebalancer", "count": trading, "size": {"fixed": 1_000}, "leverage": {"uniform": [1, 2]},
+                "wallet": 0.5, "parameters": {"band": 0.0, "speed": 0.5},
+            }
+        )  # fmt: skip
+    return Scenario(
+        name="quiet", dt="1s", steps=steps, feedback="local",
+        assets={"BTC": {"price": 100_000, "volatility": 0.5}, "ETH": {"price": 4_000, "volatility": 0.5}},
+        prices={"process": "gbm", "correlation": 0.5},
+        exchanges={"perp": {"funding": {"interval": "1h"}, "insurance_fund": {"size": 1e6}, "equity": 1e6}},
+        traders=groups,
+    )  # fmt: skip
+
+
+TIERS = {  # Hyperliquid's shape: maintenance is half of the initial margin at the greatest leverage of a tier
+    "BTC": [(0.0, 40), (150e6, 20)],
+    "ETH": [(0.0, 25), (100e6, 15)],
+    "SOL": [(0.0, 20), (70e6, 10)],
+}
+
+
+def october_crash(accounts: int = 437_723, steps: int = 720) -> Scenario:
+    """Accounts of the size of Hyperliquid's book through the worst minutes of 10 October 2025, second by second.
+
+    The three contracts follow that hour's fall, compressed into the run by gaps; who holds what is assumed.
+    """
+    contracts = {
+        asset: {
+            "tiers": [
+                {"floor": floor, "maintenance": 0.5 / leverage, "initial": 1.0 / leverage} for floor, leverage in tiers
+            ]
+        }
+        for asset, tiers in TIERS.items()
+    }
+    fall = {"BTC": -0.010, "ETH": -0.014, "SOL": -0.022}  # each of twelve gaps
+    shocks = [
+        {"at": 60 + 30 * order, "kind": "price_gap", "asset": asset, "size": size}
+        for order in range(12) for asset, size in fall.items()
+    ]  # fmt: skip
+    total = 7.0e9
+    holders = [("BTC", 0.40), ("ETH", 0.25), ("SOL", 0.15), ("BTC ETH", 0.10), ("BTC ETH SOL", 0.10)]
+    shares = [round(accounts * share) for _, share in holders]
+    shares[0] += accounts - 8 - sum(shares)
+    return Scenario(
+        name="october_crash", dt="1s", steps=steps, feedback="local",
+        assets={
+            "BTC": {"price": 117_000, "volatility": 0.5}, "ETH": {"price": 4_000, "volatility": 0.7},
+            "SOL": {"price": 205, "volatility": 0.9},
+        },
+        prices={"process": "gbm", "correlation": 0.8},
+        impact={"impact": "square_root", "half_life": "60s"},
+        shocks=shocks,
+        exchanges={
+            "perp": {
+                "contracts": contracts, "equity": 1e7, "insurance_fund": {"size": 2e6}, "funding": {"interval": "1h"},
+                "waterfall": ["insurance_fund", {"layer": "auto_deleverage", "ranking": "hyperliquid"}],
+                "liquidation": {"engine": "full", "fee": 0.0},
+            }
+        },
+        traders=[
+            *(
+                {
+                    "archetype": "passive", "name": assets.replace(" ", "_"), "count": count,
+                    "assets": dict.fromkeys(assets.split(), 1.0), "delay": 10,
+                    "size": {"pareto": 1.2, "truncate": 0.01, "total": total * share}, "long_share": 0.6,
+                    "leverage": {"lognormal": [5.0, 0.7]}, "wallet": 0.1, "parameters": {"entry_spread": 0.03},
+                }
+                for (assets, share), count in zip(holders, shares, strict=True)
+            ),
+            {
+                "archetype": "market_maker", "count": 8, "name": "maker", "capital": 6e8,
+                "parameters": {"depth": 1e6, "inventory_limit": 5.0},
+            },
+        ],
+    )  # fmt: skip
