@@ -167,7 +167,7 @@ def _check_price(case: Case, place: int, layer: AutoDeleverage, item: Transfer) 
 
 def check_exhausted(case: Case, place: int, layer: Layer) -> None:
     """A fund that leaves a deficit to the next layer has nothing left."""
-    if type(layer).bear is InsuranceFund.bear and case.venue.fund >= 0 and case.need > 0.0:
+    if isinstance(layer, InsuranceFund) and case.venue.fund >= 0 and case.need > 0.0:
         left = means_of(case.world.state, case.venue, case.venue.fund)
         if left > RELATIVE * max(1.0, case.need):
             _fail(case.world, case.venue.fund, left, f"layer {place} leaves a deficit open while it has money")

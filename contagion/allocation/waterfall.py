@@ -239,7 +239,7 @@ class Waterfall:
         paid = book_losses(bookkeeper, owners, venue.row, losses, claims, case.roots, name)
         self._reduce(case, paid)
         lots.give(chosen, 1.0 if share > 1.0 - 1e-12 else share)
-        self.world.count("deleveraged_accounts", float(len(rows)))
+        self.world.count("deleveraging_fills", float(len(rows)))
         self.world.count("deleveraged_notional", settle * filled * float(state.instruments.mark[lots.instrument]))
         self.world.count("over_collected", max(0.0, float(losses.sum()) - float(paid.sum())))
 
