@@ -66,7 +66,8 @@ class Lending:
         self._accounts = np.flatnonzero(np.isin(venue_of, list(self._pools)) & (state.accounts.owner != venue_of))
         self._found = np.empty(len(self._accounts), np.int64)
         self._health = np.empty(len(self._accounts))
-        self._since = np.full(len(self._accounts), -1, np.int64)
+        self._since = np.full(len(self._accounts), -1, np.int64)  # step since when it is unsafe without a break
+        self._seen = np.full(len(self._accounts), -1, np.int64)  # last step in which it was found unsafe
         self._keepers = Keepers(world)
         self._step = -1
 
@@ -81,7 +82,8 @@ class Lending:
             self._keepers.open_step()
         found = _find_unsafe(
             self._accounts, state.accounts.start, state.positions.instrument, state.positions.units,
-            state.instruments.equity_price, self._threshold, self._since, world.step, self._found, self._health,
+            state.instruments.equity_price, self._threshold, self._since, self._seen, world.step, self._found,
+            self._health,
         )  # fmt: skip
         if not found:
             self._report(0, 0)
@@ -164,15 +166,19 @@ class Lending:
         return any(health < terms.threshold * (1.0 + terms.bonus) for _, terms, _, _ in self._collateral(account))
 
     def _report(self, toxic: int, refused: int) -> None:
-        """Counts of what stands open: of the step, and of the run as of now."""
+        """Counts of what stands open: now in the step's counters, most at once in those of the run."""
         self.toxic_loans, self.refused = toxic, refused
-        for counters in (self.world.step_counters, self.world.counters):
-            counters["toxic_loans"], counters["refused_liquidations"] = float(toxic), float(refused)
+        for name, count in (("toxic_loans", toxic), ("refused_liquidations", refused)):
+            self.world.step_counters[name] = float(count)
+            self.world.counters[name] = max(self.world.counters.get(name, 0.0), float(count))
 
 
 @nb.njit(cache=True)
-def _find_unsafe(accounts, start, instrument, units, price, threshold, since, step, found, health):
-    """List accounts with collateral times threshold strictly below debt, and keep since when they are."""
+def _find_unsafe(accounts, start, instrument, units, price, threshold, since, seen, step, found, health):
+    """List accounts with collateral times threshold strictly below debt, and keep since when they are.
+
+    A step without a call is one in which nothing was unsafe.
+    """
     n = 0
     for i in range(len(accounts)):
         a = accounts[i]
@@ -184,8 +190,9 @@ def _find_unsafe(accounts, start, instrument, units, price, threshold, since, st
             else:
                 debt -= value
         if weighted < debt:
-            if since[i] < 0:
+            if since[i] < 0 or seen[i] < step - 1:
                 since[i] = step
+            seen[i] = step
             found[n], health[n] = i, weighted / debt
             n += 1
         else:

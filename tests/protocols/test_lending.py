@@ -73,6 +73,24 @@ def test_first_liquidation_lowers_health_exactly_above_the_frontier(bonus):
     audit(world)
 
 
+@pytest.mark.parametrize(("over_depth", "frontier"), [(0.01, 0.93370682), (0.1, 0.79365079), (0.25, 0.63492063)])
+def test_frontier_with_slippage_that_the_oracle_reads(over_depth, frontier):
+    """Small liquidations sold in a constant-product pool of depth collateral / over_depth lower health exactly above
+    1 / (1.05 (1 + 2 c / y)); 198.49 is that pool's side over its depth for a 1% move."""
+    grid = [frontier - 0.002, frontier + 0.002]
+    market = {"impact": "contagion.market.impact:ConstantProductImpact", "permanent_share": 1.0}
+    depth = 10_000.0 / over_depth / (1.0 / (1.0 / np.sqrt(0.99) - 1.0))
+    for ltv in grid:
+        world = simple_pool([ltv], pool=pool(liquidation_threshold=0.6) | {"full_close_health": 0.0,
+                            "close_factor": 1e-3}, keeper={"spot_depth": depth}, impact=market)  # fmt: skip
+        assert Lending(world).liquidate()
+        audit(world)
+        assets = world.state.assets
+        set_price(world, "ETH", 1000.0 * np.exp(assets.endogenous[assets.row("ETH")]))
+        collateral, debt = loan(world)
+        assert (collateral / debt < 1.0 / ltv) == (ltv > frontier)
+
+
 @pytest.mark.parametrize(
     ("ltv", "steps", "bad_debt"),
     [(0.94, 4, 0.0), (0.95, 6, 0.0), (0.96, 7, 0.96 - 1 / 1.05), (0.98, 6, 0.98 - 1 / 1.05), (1.0, 5, 1 - 1 / 1.05)],
@@ -133,6 +151,15 @@ def test_latency_and_throughput():
             pass
         assert world.counters.get("liquidations", 0) == expected
     audit(world)
+
+
+def test_latency_starts_again_after_a_healthy_spell():
+    world = simple_pool([0.82], pool=pool(), keeper={"latency": 2})
+    lending = Lending(world)
+    for step, expected in ((3, 0), (4, 0), (9, 0), (10, 0), (11, 1)):  # not called between 4 and 9: it was safe
+        world.step = step
+        lending.liquidate()
+        assert world.counters.get("liquidations", 0) == expected
 
 
 def test_sale_moves_price_and_limits_the_keeper():

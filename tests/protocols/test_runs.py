@@ -108,6 +108,25 @@ def test_first_come_first_served_until_the_cash_is_gone():
     assert world.counters["withdrawals_asked"] == pytest.approx(2_000.0)
 
 
+def test_of_those_who_ask_in_one_step_the_faster_is_paid():
+    """d0 takes fright first but reacts a step later than d1; 100 are left when both ask."""
+    for seed in range(4):  # whatever the hash says
+        terms = {"utilisation": 1.0, "fraction": 1.0}
+        traders = [
+            {"archetype": "depositor", "name": name, "venue": "pool", "capital": 1000.0, "parameters": terms | extra}
+            for name, extra in (("d0", {"tolerance": 0.1, "delay": 1}), ("d1", {"tolerance": 0.18, "delay": 0}))
+        ]
+        world = simple_pool([0.15], traders=traders, pool={"supplied": 0.0}, seed=seed)
+        claims, runs = ClaimValues(world), Runs(world)
+        audit(world)
+        for step, stolen in ((1, 300.0), (2, 100.0)):
+            verbs.theft(world.bookkeeper, world.agent_rows["pool"], stolen)
+            claims.solve()
+            pay_step(world, runs, claims, step)
+        assert world.state.agents.cash[world.agent_rows["d0"]] == 0.0
+        assert world.state.agents.cash[world.agent_rows["d1"]] == pytest.approx(100.0)
+
+
 def test_equals_are_ordered_by_hash_not_by_row():
     """The same depositors in another order: the same names are paid."""
     first = {}
