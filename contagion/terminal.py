@@ -26,11 +26,13 @@ LONGEST_TABLE = 12  # rows; what is left is added up in one
 
 # Counts worth a line of their own, where the run reports them: outcome -> words.
 COUNTS = {
+    "margin_calls": "margin calls",
     "liquidations": "liquidations",
-    "defaults_accounts": "accounts below zero",
-    "defaults_traders": "traders in default",
-    "defaults_venues": "venues in default",
-    "defaults_protocols": "protocols in default",
+    "accounts_bankrupt": "accounts below zero",
+    "deleveraged_accounts": "positions deleveraged",
+    "defaults.traders": "traders in default",
+    "defaults.exchanges": "exchanges insolvent",
+    "defaults.protocols": "protocols in default",
 }
 
 
@@ -125,15 +127,19 @@ def _deficits(ledger: pd.DataFrame) -> RenderableType:
         return Text("No account ended below zero: there was no deficit to allocate.")
     total = roots["amount"].sum()
     paid = _allocations(ledger).groupby("layer", observed=True, sort=False)["amount"].sum()
+    unallocated = paid.pop("unallocated") if "unallocated" in paid.index else 0.0
     table = _table("Deficits", "", "amount [USD]", "share")
     table.add_row(_plural(roots["deficit_id"].nunique(), "deficit"), amount(total), "", style="bold")
     for layer, absorbed in paid.items():
         table.add_row(f"  borne by {layer}", amount(absorbed), _share(absorbed, total))
     # Amounts that add up but for rounding leave nothing.
-    left = total - paid.sum()
+    left = total - paid.sum() + unallocated
     left = 0.0 if abs(left) <= 1e-9 * total else left
     row = ("  borne by no layer (unallocated)", amount(left), _share(left, total))
     table.add_row(*row, style="red" if left > 0 else "")
+    beyond = ledger.loc[(_cause(ledger) == "allocation") & (ledger["deficit_id"] < 0), "amount"].sum()
+    if beyond:
+        return Group(table, Text(f"Deleveraging took {amount(beyond)} more than the deficits; it went to the venue."))
     return table
 
 
@@ -191,7 +197,7 @@ def _cause(ledger: pd.DataFrame) -> pd.Series:
 
 
 def _allocations(ledger: pd.DataFrame) -> pd.DataFrame:
-    return ledger[_cause(ledger) == "allocation"]
+    return ledger[(_cause(ledger) == "allocation") & (ledger["deficit_id"] >= 0)]
 
 
 def _table(title: str, *columns: str, text_columns: int = 1) -> Table:
