@@ -117,7 +117,7 @@ class Directional(Behaviour):
 
 
 class Hedger(Behaviour):
-    """Long in one place against short in another; trades the basis and closes up a hedge of which a leg was taken.
+    """Short contracts against spot in hand; trades the basis and rebuilds a hedge that was taken from it.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ class MarketMaker(Behaviour):
     Parameters
     ----------
     depth
-        Quoted in calm with full capital, per contract, for a 1% move. [USD]
+        Quoted in calm with full capital, per contract, for a 1% move; none: a share of the capital. [USD]
     inventory_limit
         Greatest notional of a contract as a multiple of capital. [1]
     stress

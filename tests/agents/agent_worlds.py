@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import mesa
+import numba
 import numpy as np
+from pydantic import ConfigDict
 
+from contagion.agents import Behaviour, Intent, Observation, Trader
+from contagion.agents.behaviours import Directional
 from contagion.agents.lazy import LazyAgents
 from contagion.scenario.assemble import assemble
 from contagion.scenario.schema import Scenario
@@ -92,3 +96,58 @@ class Model(LazyAgents, mesa.Model):
 
     def step(self) -> None:
         self.world.step += 1
+
+
+class Halve(Behaviour):
+    """Sells half of everything, deciding in Python."""
+
+    def decide(self, observation: Observation) -> list[Intent]:
+        return [Intent(market.position, -0.5 * market.seen.units) for market in observation.markets]
+
+
+@numba.njit
+def _halve(seen, parameters):
+    return -parameters[0] * seen.units
+
+
+class HalveByRule(Behaviour):
+    """The same with a compiled rule."""
+
+    share: float = 0.5
+    rule: ClassVar[Any] = _halve
+
+    def vector(self) -> np.ndarray:
+        return np.array([self.share])
+
+
+class Seller(Trader):
+    """A trader class of one's own."""
+
+    def decide(self, observation: Observation) -> list[Intent]:
+        self.asked = observation
+        return [(market.position, -0.5 * market.seen.units) for market in observation.markets]
+
+
+class HalveByAgent(Behaviour):
+    """The same with agents of a class of their own."""
+
+    trader_class: ClassVar[type] = Seller
+
+
+class Wild(Behaviour):
+    """Hands in what it is told to."""
+
+    position: int = 0
+    units: float = 1.0
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def decide(self, observation: Observation) -> list[Intent]:
+        position = observation.markets[0].position if self.position < 0 else self.position
+        return [Intent(position, self.units if self.position > -2 else float("nan"))]
+
+
+class DirectionalInPython(Directional):
+    """A directional trader that is asked agent by agent."""
+
+    def decide(self, observation: Observation) -> list[Intent]:
+        return super().decide(observation)

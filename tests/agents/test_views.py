@@ -14,7 +14,8 @@ from contagion.errors import ContagionError, InputError
 
 FIRST = 3  # outside, perp, its fund; then traders
 
-POOL = {"pool": {"kind": "lending_pool", "supplied": 1e6, "collateral": {"BTC": {"ltv": 0.7, "liquidation_threshold": 0.8}}}}
+TERMS = {"ltv": 0.7, "liquidation_threshold": 0.8}
+POOL = {"pool": {"kind": "lending_pool", "supplied": 1e6, "collateral": {"BTC": TERMS}}}
 BORROWER = {
     "archetype": "borrower", "count": 2, "venue": "pool", "size": {"fixed": 1e5},
     "parameters": {"ltv": 0.5},
