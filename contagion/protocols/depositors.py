@@ -14,13 +14,18 @@ from contagion.state.world import Venue, World
 
 @dataclass(frozen=True, slots=True)
 class DepositorTerms:
-    """When a holder of a claim leaves; the defaults stand for all holders outside the model as one."""
+    """When a holder of a claim leaves; the defaults stand for all holders outside the model together."""
 
     tolerance: float = 0.01  # loss per unit of claim that makes it leave [1]
     utilisation: float = 0.95  # of a pool above which it leaves while it can [1]
     rumour: float = 0.5  # weight of losses of those its issuer has claims on [1]
-    fraction: float = 0.5  # of its claim asked back per step [1]
+    fraction: float = 1.0  # of its claim asked back per step [1]
     delay: int = 1  # steps between fright and asking
+
+
+def leaving_share(world: World) -> float:
+    """Share of a crowd that acts in one step of a run on a venue: half of those who are left in an hour (assumed)."""
+    return 1.0 - 0.5 ** (world.dt_years * 8760.0)
 
 
 class Line:
@@ -33,7 +38,7 @@ class Line:
         state = world.state
         self.world, self.venue, self.asset = world, venue, venue.claim
         self.open = not (isinstance(venue.spec, Vault) and venue.spec.redemption == "halted")
-        terms = {verbs.OUTSIDE: DepositorTerms()}
+        terms = {verbs.OUTSIDE: DepositorTerms(fraction=leaving_share(world))}
         for group in groups_of(world, "Depositor"):
             terms |= dict.fromkeys(range(group.agents.start, group.agents.stop), group.rule)
         held = np.flatnonzero(state.holdings.asset == self.asset)

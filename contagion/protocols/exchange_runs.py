@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numba as nb
 import numpy as np
 
+from contagion.protocols.depositors import leaving_share
 from contagion.scenario.schema import Exchange
 from contagion.state.codes import AccountFlag, AgentKind, Cause
 from contagion.state.world import Venue, World
@@ -15,7 +16,6 @@ ILLIQUID = 4
 """Status bit of a venue or issuer that could not pay a withdrawal."""
 
 _FEAR = 0.01  # loss per unit owed above which customers leave
-_FRACTION = 0.5  # of free margin asked back per step
 _STAYS = AccountFlag.MAKER | AccountFlag.HOUSE | AccountFlag.CLOSED
 
 
@@ -31,9 +31,9 @@ class ExchangeRuns:
     """Withdrawals from exchanges.
 
     The loss that shows is what customers were cut so far plus the venue's negative net worth, over what it owes them.
-    Above 1% every customer without a market-making role asks for half of the equity it does not need as initial
-    margin, each step, from the step after. The venue pays in the order of a keyed hash from what it has liquid; when
-    that is not enough it is illiquid and pays nothing more.
+    Above 1% every customer without a market-making role asks for a share of the equity it does not need as initial
+    margin, each step, from the step after: half of what is left in an hour. The venue pays in the order of a keyed
+    hash from what it has liquid; when that is not enough it is illiquid and pays nothing more.
     """
 
     def __init__(self, world: World) -> None:
@@ -47,6 +47,7 @@ class ExchangeRuns:
             ])
             for venue in world.venues.values() if isinstance(venue.spec, Exchange)
         ]  # fmt: skip
+        self._share = leaving_share(world)
         self._roots = 0
         self._step = -1
 
@@ -85,7 +86,7 @@ class ExchangeRuns:
         paid_any = False
         for book, accounts in zip(place.venue.books, place.accounts, strict=True):
             accounts = accounts[state.accounts.flags[accounts] & AccountFlag.CLOSED == 0]
-            wanted = _FRACTION * np.maximum(0.0, free_margin(world, accounts))
+            wanted = self._share * np.maximum(0.0, free_margin(world, accounts))
             draw = world.streams.uniforms("withdrawal order", state.accounts.key[accounts], world.step)
             order = np.argsort(draw)
             order = order[wanted[order] > 0.0]

@@ -58,6 +58,11 @@ class Keepers:
                 for row in range(group.agents.start, group.agents.stop)
             ]
 
+    @property
+    def least_gain(self) -> float:
+        """Gas and profit below which no keeper acts; zero without keepers. [USD]"""
+        return min((keeper.gas + keeper.minimum_profit for keeper in self._members), default=0.0)
+
     def open_step(self) -> None:
         """New blocks: every keeper has its full throughput."""
         self.market.open_step()

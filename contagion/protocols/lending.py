@@ -15,6 +15,9 @@ from contagion.scenario.schema import LendingPool
 from contagion.state.codes import InstrumentKind
 from contagion.state.world import World
 
+_REST = 0.05
+"""Collateral over debt below which a position that no keeper gains from counts as empty (assumed)."""
+
 
 @dataclass(slots=True, frozen=True)
 class Terms:
@@ -30,7 +33,8 @@ class Lending:
     A position may be liquidated while its health factor at oracle prices is strictly below one. Each call is one
     round: every unsafe position is offered once, largest gain first, to keepers in the order of their latency and
     then of a keyed hash. Sales of the same asset walk down one curve, so who comes later gets less. A position nobody
-    gains from stays open.
+    gains from stays open. Debt is written off when no collateral is left, or a rest below 5% of the debt whose bonus
+    could not pay any keeper's gas even at the oracle's price; the pool keeps that rest.
 
     Attributes
     ----------
@@ -146,7 +150,7 @@ class Lending:
         toxic = health < self._terms[int(state.positions.instrument[bid.position])].threshold * (1.0 + bid.bonus)
         proceeds = verbs.repay_and_seize(world.bookkeeper, debt, bid.position, keeper.row, repaid, units, price)
         self._keepers.done(keeper, bid, units)
-        world.count("liquidations")
+        world.count("loan_liquidations")
         world.count("liquidated_debt", repaid)
         world.count("keeper_profit", proceeds - repaid - keeper.gas)
         if toxic:
@@ -154,12 +158,15 @@ class Lending:
         return True
 
     def _write_off(self, account: int) -> bool:
-        """Write off the debt of a position that has no collateral of any worth left; the pool keeps what there is."""
-        worth_something = any(units * price > 0.0 for _, _, units, price in self._collateral(account))
-        if worth_something or self._debt(account)[0] < 0:
+        """Write off a position without collateral, or with a rest of it that no keeper could ever gain from."""
+        debt, owed = self._debt(account)
+        rest = self._collateral(account)
+        gain = max((units * price * terms.bonus / (1.0 + terms.bonus) for _, terms, units, price in rest), default=0.0)
+        value = sum(units * price for _, _, units, price in rest)
+        if debt < 0 or value > _REST * -owed or gain > self._keepers.least_gain:
             return False
-        if verbs.write_off(self.world.bookkeeper, account) >= 0:
-            self.world.count("loans_written_off")
+        verbs.write_off(self.world.bookkeeper, account)
+        self.world.count("loans_written_off")
         return True
 
     def _is_toxic(self, account: int, health: float) -> bool:

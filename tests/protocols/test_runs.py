@@ -196,6 +196,7 @@ def test_vault_withdraws_free_margin_from_the_exchange_it_backs():
         exchanges={"perp": {"waterfall": []}},
         protocols={"v": {"kind": "vault", "deposits": 900.0, "backs": "perp", "backstop_share": 0.8}},
         traders=[{"archetype": "market_maker", "venue": "perp", "capital": 1e5}],
+        dt="1h",
     )
     claims, runs = ClaimValues(world), Runs(world)
     audit(world)
@@ -224,6 +225,7 @@ def exchange(long_size=1_000.0):
         traders=[{"archetype": "directional", "count": 4, "venue": "perp", "size": {"fixed": long_size},
                   "leverage": {"fixed": 2.0}, "long_share": 1.0},
                  {"archetype": "market_maker", "venue": "perp", "capital": 1e5}],
+        dt="1h",
     )  # fmt: skip
     audit(world)
     return world
