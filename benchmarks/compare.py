@@ -25,7 +25,8 @@ def run_mesa(scenario: Scenario, seed: int) -> MesaExchangeModel:
 
 def mesa_outcomes(model: MesaExchangeModel) -> dict[str, np.ndarray]:
     """Columns of its records, net worth of the exchange, its fund and every trader, and ledger sums by cause. [USD]"""
-    found = {name: np.array([row[name] for row in model.rows], float) for name in COLUMNS}
+    records = model.datacollector.get_model_vars_dataframe()
+    found = {name: records[name].to_numpy(float) for name in COLUMNS}
     worth = [model.exchange.net_worth(), model.exchange.fund, *(trader.net_worth() for trader in model.traders)]
     found["net_worth"] = np.array(worth)
     for cause in ("liquidation_fee", "deficit", "insurance_fund", "unallocated", "surplus", "top_up"):

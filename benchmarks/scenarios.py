@@ -86,7 +86,8 @@ TIERS = {  # Hyperliquid's shape: maintenance is half of the initial margin at t
 def october_crash(accounts: int = 437_723, steps: int = 720) -> Scenario:
     """Accounts of the size of Hyperliquid's book through the worst minutes of 10 October 2025, second by second.
 
-    The three contracts follow that hour's fall, compressed into the run by gaps; who holds what is assumed.
+    The three contracts fall as in that hour, in a gap every five seconds, and for a minute makers leave; who holds
+    what is assumed.
     """
     contracts = {
         asset: {
@@ -96,11 +97,12 @@ def october_crash(accounts: int = 437_723, steps: int = 720) -> Scenario:
         }
         for asset, tiers in TIERS.items()
     }
-    fall = {"BTC": -0.010, "ETH": -0.014, "SOL": -0.022}  # each of twelve gaps
+    fall = {"BTC": -0.0009, "ETH": -0.0013, "SOL": -0.0020}  # at each gap
     shocks = [
-        {"at": 60 + 30 * order, "kind": "price_gap", "asset": asset, "size": size}
-        for order in range(12) for asset, size in fall.items()
-    ]  # fmt: skip
+        {"at": at, "kind": "price_gap", "asset": asset, "size": size}
+        for at in range(60, 560, 5) for asset, size in fall.items()
+    ]
+    shocks.append({"at": 300, "kind": "depth_withdrawal", "target": "perp", "size": 0.98, "lasts": 60})
     total = 7.0e9
     holders = [("BTC", 0.40), ("ETH", 0.25), ("SOL", 0.15), ("BTC ETH", 0.10), ("BTC ETH SOL", 0.10)]
     shares = [round(accounts * share) for _, share in holders]
@@ -133,7 +135,7 @@ def october_crash(accounts: int = 437_723, steps: int = 720) -> Scenario:
             ),
             {
                 "archetype": "market_maker", "count": 8, "name": "maker", "capital": 6e8,
-                "parameters": {"depth": 1e6, "inventory_limit": 5.0},
+                "parameters": {"depth": 2e6, "stress": 0.1, "lookback": 120},
             },
         ],
     )  # fmt: skip
