@@ -114,35 +114,63 @@ def fill_by_rank(score: np.ndarray, size: np.ndarray, want: float) -> np.ndarray
 
     Notes
     -----
-    The top is found by partial selection of a growing number; only that part is sorted.
+    The margin is found by sums over bins of the leading bits of the scores, and a sort of one bin only.
     """
-    n = len(score)
-    fill = np.zeros(n)
-    if n == 0 or want <= 0.0:
-        return fill
-    if float(size.sum()) <= want:
-        return size.astype(np.float64)
-    key = -score
-    if np.isnan(key).any():
-        key = np.where(np.isnan(key), np.inf, key)
-    first = key[0]
-    if (key == first).all():
-        return size * (want / float(size.sum()))
-    top = min(n, 256)
-    while True:
-        rows = np.argpartition(key, top - 1)[:top] if top < n else np.arange(n)
-        if float(size[rows].sum()) >= want or top == n:
-            break
-        top = min(n, 8 * top) if 8 * top < n // 2 else n
-    rows = rows[np.argsort(key[rows], kind="stable")]
-    filled = np.cumsum(size[rows])
-    margin = key[rows[min(int(np.searchsorted(filled, want)), len(rows) - 1)]]
-    above = rows[key[rows] < margin]
-    equal = np.flatnonzero(key == margin)
-    fill[above] = size[above]
-    rest = want - float(size[above].sum())
-    fill[equal] = size[equal] * min(1.0, max(0.0, rest) / float(size[equal].sum()))
+    fill = np.zeros(len(score))
+    if len(score) and want > 0.0:
+        _fill(_ordered(np.ascontiguousarray(score, dtype=np.float64)), size, want, fill)
     return fill
+
+
+@nb.njit(cache=True)
+def _ordered(score):
+    """Unsigned words in the order of the scores: -0 equal to 0, no number lowest."""
+    words = score.view(np.uint64)
+    out = np.empty(len(words), np.uint64)
+    top = np.uint64(1) << np.uint64(63)
+    for i in range(len(words)):
+        if np.isnan(score[i]):
+            out[i] = np.uint64(0)
+        elif score[i] == 0.0:
+            out[i] = top
+        elif words[i] & top:
+            out[i] = ~words[i]
+        else:
+            out[i] = words[i] | top
+    return out
+
+
+@nb.njit(cache=True)
+def _fill(order, size, want, fill):
+    bins = np.zeros(1 << 16)
+    for i in range(len(order)):
+        bins[order[i] >> np.uint64(48)] += size[i]
+    left, at = want, len(bins) - 1
+    while at > 0 and bins[at] <= left:
+        left -= bins[at]
+        at -= 1
+    inside = np.empty(len(order), np.int64)
+    count = 0
+    for i in range(len(order)):
+        row = order[i] >> np.uint64(48)
+        if row > at:
+            fill[i] = size[i]
+        elif row == at:
+            inside[count] = i
+            count += 1
+    inside = inside[:count]
+    ranked = inside[np.argsort(order[inside])[::-1]]
+    first = 0
+    while first < count and left > 0.0:
+        last, together = first, 0.0
+        while last < count and order[ranked[last]] == order[ranked[first]]:
+            together += size[ranked[last]]
+            last += 1
+        share = min(1.0, left / together) if together > 0.0 else 0.0
+        for i in range(first, last):
+            fill[ranked[i]] = share * size[ranked[i]]
+        left -= share * together
+        first = last
 
 
 def account_equity(state: State, accounts: np.ndarray) -> np.ndarray:
@@ -189,10 +217,12 @@ def _gather(
     rows, instrument, side, price, settle, excluded, contract, account_of, instrument_of, units, entry, value, start,
     balance, flags, requirement,
 ):  # fmt: skip
-    # two passes: who can bear the price, then the columns of those only
-    kept = np.empty(len(rows), np.int64)
-    count = 0
-    for i in range(len(rows)):
+    n = len(rows)
+    kept, count = np.empty(n, np.int64), 0
+    size, profit, cost, notional = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    equity, all_profit, all_notional, maintenance = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    now = value[instrument]
+    for i in range(n):
         row = rows[i]
         held = units[row]
         if held * side <= 0.0:
@@ -200,36 +230,25 @@ def _gather(
         account = account_of[row]
         if flags[account] & excluded:
             continue
-        equity = balance[account] + held * (price - value[instrument])
-        for other in range(start[account], start[account + 1]):
-            if units[other] != 0.0:
-                equity += units[other] * value[instrument_of[other]]
-        if equity >= 0.0:
-            kept[count] = row
-            count += 1
-    kept = kept[:count].copy()
-    size, profit, cost, notional = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
-    equity, all_profit, all_notional = np.empty(count), np.empty(count), np.empty(count)
-    maintenance = np.empty(count)
-    for i in range(count):
-        row = kept[i]
-        account = account_of[row]
-        size[i] = abs(units[row])
-        profit[i] = settle * units[row] * (value[instrument] - entry[row])
-        cost[i] = settle * size[i] * entry[row]
-        notional[i] = settle * size[i] * value[instrument]
         total, gain, gross = balance[account], 0.0, 0.0
         for other in range(start[account], start[account + 1]):
-            held = units[other]
-            if held != 0.0:
-                now = value[instrument_of[other]]
-                total += held * now
+            if units[other] != 0.0:
+                worth = units[other] * value[instrument_of[other]]
+                total += worth
                 if contract[instrument_of[other]]:
-                    gain += held * (now - entry[other])
-                    gross += abs(held) * now
-        equity[i], all_profit[i], all_notional[i] = settle * total, settle * gain, settle * gross
-        maintenance[i] = requirement[account]
-    return kept, size, profit, cost, notional, equity, all_profit, all_notional, maintenance
+                    gain += worth - units[other] * entry[other]
+                    gross += abs(worth)
+        if total + held * (price - now) < 0.0:
+            continue
+        kept[count], size[count], maintenance[count] = row, abs(held), requirement[account]
+        profit[count] = settle * held * (now - entry[row])
+        cost[count], notional[count] = settle * abs(held) * entry[row], settle * abs(held) * now
+        equity[count], all_profit[count], all_notional[count] = settle * total, settle * gain, settle * gross
+        count += 1
+    return (
+        kept[:count], size[:count], profit[:count], cost[:count], notional[:count], equity[:count],
+        all_profit[:count], all_notional[:count], maintenance[:count],
+    )  # fmt: skip
 
 
 @nb.njit(cache=True)

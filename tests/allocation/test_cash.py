@@ -112,6 +112,39 @@ def test_layers_in_the_order_given():
     assert market.state.agents.worth[VENUE] == pytest.approx(18.0 - 15.0 - 3.0 - 2.0)
 
 
+def test_a_tranche_is_for_the_whole_run():
+    """A tranche of 60 bears the first deficit of 50 and 10 of the second of 20."""
+    traders = [position("first", 50.0, 10.0, 100.0), position("second", 30.0, 5.0, 100.0)]
+    market = build(traders, [("venue_equity", VenueEquity(limit=60.0))], [100.0], equity=500.0)
+    market.move(90.0)
+    (first,) = market.take_over("first")
+    market.trade("rest", "takeover", 10.0, 90.0)
+    market.waterfall.allocate()
+    (second,) = market.take_over("second")
+    market.waterfall.allocate()
+    assert market.paid() == {
+        ("perp", "venue_equity", first): pytest.approx(50.0),
+        ("perp", "venue_equity", second): pytest.approx(10.0),
+        ("perp", "unallocated", second): pytest.approx(10.0),
+    }
+    market.check()
+
+
+def test_a_haircut_does_not_push_an_account_below_zero():
+    """A profit of 12 on the position of an account that lost 5 before: of the 10 missing it pays the 7 it has."""
+    traders = [position("loser", 2.0, -2.0, 106.0), position("worn", -5.0, 1.0, 100.0)]
+    market = build(traders, [(HAIRCUT, ProfitHaircut())], [106.0])
+    market.move(112.0)
+    no_profit(market, "rest")
+    (root,) = market.take_over("loser")
+    market.waterfall.allocate()
+    assert market.paid() == {
+        ("worn", HAIRCUT, root): pytest.approx(7.0),
+        ("perp", "unallocated", root): pytest.approx(3.0),
+    }
+    market.check()
+
+
 def test_units_stay_for_the_market_when_the_fund_pays_in_full():
     market = build([position("long", 50.0, 10.0, 100.0)], [("insurance_fund", InsuranceFund())], [100.0], fund=500.0)
     market.move(90.0)

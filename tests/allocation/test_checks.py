@@ -71,7 +71,7 @@ class Principal(ProfitHaircut):
         yield winner(case, 35.0, account=5)
 
 
-class Timid(InsuranceFund):
+class Timid(Layer):
     def bear(self, case):
         yield Payment(np.array([1.0]), np.array([7.0]), agents=np.array([case.venue.fund]))
 
@@ -112,7 +112,7 @@ def test_a_tranche_is_not_exceeded(opposite_sides):
 
 
 def test_a_fund_with_money_does_not_pass_a_deficit_on(opposite_sides):
-    with pytest.raises(InvariantError, match="insurance_fund: layer 0 leaves a deficit open while it has money"):
+    with pytest.raises(InvariantError, match="layer 0 leaves a deficit open while it has money"):
         allocate([("mute", Mute())], opposite_sides, fund=7.0)
 
 

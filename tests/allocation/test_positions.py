@@ -231,9 +231,10 @@ def test_what_was_sold_in_the_market_leaves_the_lots(opposite_sides):
     market = build(opposite_sides, [(ADL, AutoDeleverage())], [100.0])
     market.move(90.0)
     (root,) = market.take_over("long")
-    market.trade("safe", "takeover", 4.0, 90.0)
+    market.trade("rest", "takeover", 4.0, 90.0)
     market.waterfall.allocate()
     paid = market.paid()
     assert paid.pop(("perp", "unallocated", root)) == pytest.approx(20.0)
     assert sum(paid.values()) == pytest.approx(30.0)
+    assert market.units("takeover") == 0.0
     market.check()
