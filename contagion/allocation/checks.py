@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from contagion.allocation.cash import InsuranceFund, ProfitHaircut, VenueEquity
+from contagion.allocation.cash import ProfitHaircut, VenueEquity
 from contagion.allocation.layer import Case, Layer, Payment, Transfer
 from contagion.allocation.positions import AutoDeleverage
 from contagion.allocation.transfers import means_of
@@ -56,7 +56,7 @@ class Evidence:
         """Note a lot of a deficit at its bankruptcy price. [settlement asset per unit]"""
         self.open_step(world.step)
         gap = price - float(world.state.instruments.value_price[instrument])
-        self.by_lots[deficit] = self.by_lots.get(deficit, 0.0) + _settle(world.state, instrument) * units * gap
+        self.by_lots[deficit] = self.by_lots.get(deficit, 0.0) + settle_price(world.state, instrument) * units * gap
 
 
 def check_payment(case: Case, place: int, layer: Layer, payment: Payment, evidence: Evidence) -> None:
@@ -70,11 +70,11 @@ def check_payment(case: Case, place: int, layer: Layer, payment: Payment, eviden
     state, need, total = case.world.state, case.need, float(np.sum(payment.amounts))
     slack = RELATIVE * max(1.0, need)
     if not total <= need + slack:
-        _fail(case.world, case.venue.row, total - need, f"layer {place} collects more than the deficit left")
+        fail(case.world, case.venue.row, total - need, f"layer {place} collects more than the deficit left")
     if total > payment.capacity + slack:
-        _fail(case.world, case.venue.row, total - payment.capacity, f"layer {place} takes more than its capacity")
+        fail(case.world, case.venue.row, total - payment.capacity, f"layer {place} takes more than its capacity")
     if np.any(payment.amounts < 0.0) or not np.isfinite(total):
-        _fail(case.world, case.venue.row, float(np.min(payment.amounts)), f"layer {place} pays out")
+        fail(case.world, case.venue.row, float(np.min(payment.amounts)), f"layer {place} pays out")
     rows = payment.accounts if payment.accounts is not None else payment.agents
     if rows is not None and len(rows):
         payers, place_of = np.unique(rows, return_inverse=True)
@@ -89,7 +89,7 @@ def check_payment(case: Case, place: int, layer: Layer, payment: Payment, eviden
             means = np.array([means_of(state, case.venue, int(agent)) for agent in payers])
             _at_most(case.world, payers, paid, means, f"layer {place} takes more than an agent has")
     if isinstance(layer, VenueEquity) and layer.limit is not None and case.borne + total > layer.limit + slack:
-        _fail(case.world, case.venue.row, case.borne + total - layer.limit, f"layer {place} goes beyond its tranche")
+        fail(case.world, case.venue.row, case.borne + total - layer.limit, f"layer {place} goes beyond its tranche")
     spare = min(need, payment.capacity) - total
     evidence.gross += need
     evidence.used.append(
@@ -105,8 +105,8 @@ def _check_accounts(case: Case, place: int, layer: Layer, accounts: np.ndarray, 
     wrong &= paid > 0.0
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        _fail(world, int(owner[row]), float(paid[row]), f"layer {place} charges an account it may not reach")
-    equity, profit = _equity_and_profit(state, accounts)
+        fail(world, int(owner[row]), float(paid[row]), f"layer {place} charges an account it may not reach")
+    equity, profit = equity_and_profit(state, accounts)
     _at_most(world, owner, paid, np.maximum(equity, 0.0), f"layer {place} takes more than an account's equity")
     if isinstance(layer, ProfitHaircut):
         settle = state.assets.fundamental[state.books.settle[state.accounts.book[accounts]]]
@@ -128,7 +128,7 @@ def check_transfer(case: Case, place: int, layer: Layer, item: Transfer, evidenc
     filled = float(np.abs(item.units).sum())
     side = float(np.sign(lots.units[item.chosen][0]))
     if filled > asked * (1.0 + RELATIVE) or np.any(lots.units[item.chosen] * side <= 0.0):
-        _fail(world, case.venue.row, filled - asked, f"layer {place} passes on units that were not taken over")
+        fail(world, case.venue.row, filled - asked, f"layer {place} passes on units that were not taken over")
     account = state.positions.account[item.positions]
     owner = state.accounts.owner[account]
     before = state.positions.units[item.positions]
@@ -136,17 +136,18 @@ def check_transfer(case: Case, place: int, layer: Layer, item: Transfer, evidenc
         wrong = (item.units * side <= 0.0) | (before * side >= 0.0)
         wrong |= np.abs(item.units) > np.abs(before) * (1.0 + RELATIVE)
         wrong |= (state.accounts.flags[account] & (AccountFlag.HOUSE | AccountFlag.BANKRUPT)) != 0
-        equity, _ = _equity_and_profit(state, account)
+        equity, _ = equity_and_profit(state, account)
         gap = item.price - float(state.instruments.value_price[lots.instrument])
-        settle = _settle(state, lots.instrument)
+        settle = settle_price(state, lots.instrument)
         at_price = equity + settle * before * gap
         wrong |= at_price < -RELATIVE * np.maximum(1.0, np.abs(equity) + settle * np.abs(before) * item.price)
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
-            _fail(world, int(owner[row]), float(item.units[row]), f"layer {place} deleverages who is no candidate")
+            fail(world, int(owner[row]), float(item.units[row]), f"layer {place} deleverages who is no candidate")
         _check_price(case, place, layer, item)
     spare = min(asked, item.available) - filled
-    evidence.gross += _settle(state, lots.instrument) * filled * float(state.instruments.value_price[lots.instrument])
+    price = settle_price(state, lots.instrument) * float(state.instruments.value_price[lots.instrument])
+    evidence.gross += price * filled
     evidence.used.append(
         Used(evidence.case, case.venue.row, world.bookkeeper.ledger.round, place, filled, spare, max(1.0, asked))
     )
@@ -162,15 +163,16 @@ def _check_price(case: Case, place: int, layer: AutoDeleverage, item: Transfer) 
     else:
         expected = float(case.previous_marks[instrument])
     if abs(item.price - expected) > RELATIVE * abs(expected):
-        _fail(case.world, case.venue.row, item.price, f"layer {place} does not fill at the rule's price {expected:g}")
+        fail(case.world, case.venue.row, item.price, f"layer {place} does not fill at the rule's price {expected:g}")
 
 
-def check_exhausted(case: Case, place: int, layer: Layer) -> None:
-    """A fund that leaves a deficit to the next layer has nothing left."""
-    if isinstance(layer, InsuranceFund) and case.venue.fund >= 0 and case.need > 0.0:
-        left = means_of(case.world.state, case.venue, case.venue.fund)
-        if left > RELATIVE * max(1.0, case.need):
-            _fail(case.world, case.venue.fund, left, f"layer {place} leaves a deficit open while it has money")
+def check_losses(case: Case, place: int, item: Transfer, losses: float, expected: float) -> None:
+    """Holders lost in a transfer what its price says. [USD]"""
+    state, instrument = case.world.state, item.lots.instrument
+    gross = float(np.abs(item.units).sum()) * (item.price + float(state.instruments.value_price[instrument]))
+    if abs(losses - expected) > RELATIVE * max(1.0, settle_price(state, instrument) * gross):
+        gap = losses - expected
+        fail(case.world, case.venue.row, gap, f"layer {place} moves units at another price than the rule's")
 
 
 def check_allocation(world: World) -> None:
@@ -196,27 +198,27 @@ def _check_rows(world: World, evidence: Evidence) -> None:
         first -= 1
     rows = rows[rows["cause"] == Cause.ALLOCATION]
     for outside in rows[(rows["payer"] == 0) | (rows["payee"] == 0)][:1]:
-        _fail(world, 0, float(outside["amount"]), "outside takes part in an allocation")
+        fail(world, 0, float(outside["amount"]), "outside takes part in an allocation")
     venues = np.array([venue.row for venue in world.venues.values()])
     named = rows["deficit"] >= 0
     expected = np.array([*deficits.venue, 0], dtype=np.int64)[rows["deficit"][named]]
     for row in rows[named][rows["payee"][named] != expected][:1]:
-        _fail(world, int(row["payee"]), float(row["amount"]), "an allocation row pays another than the deficit's venue")
+        fail(world, int(row["payee"]), float(row["amount"]), "an allocation row pays another than the deficit's venue")
     for row in rows[~named][~np.isin(rows["payee"][~named], venues)][:1]:
-        _fail(world, int(row["payee"]), float(row["amount"]), "an allocation row does not pay a venue")
+        fail(world, int(row["payee"]), float(row["amount"]), "an allocation row does not pay a venue")
     sums = np.bincount(rows["deficit"][named], weights=rows["amount"][named], minlength=len(deficits))
     seen: set[tuple[int, int]] = set()
     for root in range(first, len(deficits)):
         venue, account, amount = deficits.venue[root], deficits.account[root], deficits.amount[root]
         missing = float(sums[root]) - amount
         if abs(missing) > RELATIVE * max(1.0, amount):
-            _fail(world, venue, missing, f"deficit {root} of {amount:g} USD is not borne in full", root)
+            fail(world, venue, missing, f"deficit {root} of {amount:g} USD is not borne in full", root)
         gap = evidence.by_lots.get(root, amount) - amount
         if abs(gap) > RELATIVE * max(1.0, amount, evidence.gross):
-            _fail(world, venue, gap, f"deficit {root}: the bankruptcy prices of its lots do not give its amount", root)
+            fail(world, venue, gap, f"deficit {root}: the bankruptcy prices of its lots do not give its amount", root)
         house = account >= 0 and world.state.accounts.flags[account] & AccountFlag.HOUSE
         if account >= 0 and not house and (venue, account) in seen:
-            _fail(world, venue, amount, f"a second deficit of account {account} in one step", root)
+            fail(world, venue, amount, f"a second deficit of account {account} in one step", root)
         seen.add((venue, account))
 
 
@@ -227,7 +229,7 @@ def _check_order(world: World, evidence: Evidence) -> None:
         earlier = spare.get(item.case)
         if earlier is not None and earlier.place < item.place and item.taken > RELATIVE * item.scale:
             what = f"layer {item.place} is used while layer {earlier.place} had capacity"
-            _fail(world, item.venue, earlier.spare, what)
+            fail(world, item.venue, earlier.spare, what)
         if item.spare > RELATIVE * item.scale and earlier is None:
             spare[item.case] = item
 
@@ -242,14 +244,14 @@ def check_takeover(world: World, account: int, evidence: Evidence) -> None:
     """
     state = world.state
     rows = slice(int(state.accounts.start[account]), int(state.accounts.start[account + 1]))
-    equity = float(_equity_and_profit(state, np.array([account]))[0][0])
+    equity = float(equity_and_profit(state, np.array([account]))[0][0])
     flat = not state.positions.units[rows].any()
     slack = RELATIVE * max(1.0, evidence.gross, float(np.abs(state.accounts.balance[account])))
     if equity < -slack or (flat and equity > slack):
-        _fail(world, int(state.accounts.owner[account]), equity, "a takeover account is left with equity")
+        fail(world, int(state.accounts.owner[account]), equity, "a takeover account is left with equity")
 
 
-def _equity_and_profit(state: State, accounts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def equity_and_profit(state: State, accounts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Equity and unrealised profit of accounts in plain NumPy. [USD]"""
     start, count = state.accounts.start[accounts], np.diff(state.accounts.start)[accounts]
     owner = np.repeat(np.arange(len(accounts)), count)
@@ -264,7 +266,7 @@ def _equity_and_profit(state: State, accounts: np.ndarray) -> tuple[np.ndarray, 
     return settle * (state.accounts.balance[accounts] + value), settle * profit
 
 
-def _settle(state: State, instrument: int) -> float:
+def settle_price(state: State, instrument: int) -> float:
     return float(state.assets.fundamental[state.books.settle[state.instruments.book[instrument]]])
 
 
@@ -272,10 +274,10 @@ def _at_most(world: World, agents: np.ndarray, paid: np.ndarray, allowed: np.nda
     over = paid - allowed > RELATIVE * np.maximum(1.0, np.abs(allowed))
     if over.any():
         row = int(np.flatnonzero(over)[0])
-        _fail(world, int(agents[row]), float(paid[row] - allowed[row]), what)
+        fail(world, int(agents[row]), float(paid[row] - allowed[row]), what)
 
 
-def _fail(world: World, agent: int, amount: float, what: str, root: int = -1) -> NoReturn:
+def fail(world: World, agent: int, amount: float, what: str, root: int = -1) -> NoReturn:
     deficits, ledger = world.bookkeeper.deficits, world.bookkeeper.ledger
     rounds = deficits.round[root] if root >= 0 else ledger.round
     name = world.state.agent_name(agent)

@@ -81,6 +81,8 @@ def pass_on_surplus(world: World, venue: Venue, takeover: int, gross: float) -> 
     if now.equity > RELATIVE * max(1.0, gross):
         payee = venue.fund if venue.fund >= 0 else venue.row
         world.bookkeeper.charge(Cause.SURPLUS, np.array([takeover]), payee, now.equity)
+    elif now.equity < -RELATIVE * max(1.0, now.gross, gross):
+        return  # a shortfall is a deficit: nobody forgives it here
     else:
         credit_takeover(world.bookkeeper, np.array([takeover]), np.array([-now.equity]))
     balance[takeover] = 0.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.allocation.candidates import PositionIndex
-from contagion.allocation.checks import Evidence, check_exhausted, check_payment, check_takeover, check_transfer
+from contagion.allocation.checks import Evidence, check_losses, check_payment, check_takeover, check_transfer
+from contagion.allocation.exhaustion import check_exhausted
 from contagion.allocation.layer import Case, Layer, Payment, Transfer
 from contagion.allocation.lots import Lots, open_positions
 from contagion.allocation.takeover import open_own_shortfall, pass_on_surplus, spread_shortfall
@@ -154,14 +155,15 @@ class Waterfall:
 
     def _run_layer(self, case: Case, place: int, name: int, layer: Layer) -> None:
         case.borne = self._borne.get((case.venue.row, place), 0.0)
-        before = case.need
+        before, used = case.need, False
         for item in layer.bear(case):
+            used |= len(item.amounts if isinstance(item, Payment) else item.units) > 0
             if isinstance(item, Payment):
                 self._pay(case, place, name, layer, item)
             else:
                 self._move(case, place, name, layer, item)
             case.borne = self._borne.get((case.venue.row, place), 0.0) + before - case.need
-        check_exhausted(case, place, layer)
+        check_exhausted(case, place, layer, used)
         self._borne[case.venue.row, place] = self._borne.get((case.venue.row, place), 0.0) + before - case.need
 
     # -- money ----------------------------------------------------------------------------------------------------
@@ -226,8 +228,8 @@ class Waterfall:
         share = min(1.0, filled / float(np.abs(lots.units[chosen]).sum()))
         settle = float(state.assets.fundamental[state.books.settle[state.instruments.book[lots.instrument]]])
         gap = settle * (item.prices - float(state.instruments.value_price[lots.instrument]))
-        collected = np.zeros(len(case.roots))
-        for lot, value in zip(chosen, share * lots.units[chosen] * gap, strict=True):
+        values, collected = share * lots.units[chosen] * gap, np.zeros(len(case.roots))
+        for lot, value in zip(chosen, values, strict=True):
             collected[case.roots == lots.deficit[lot]] += value
         claims = np.minimum(np.maximum(0.0, collected), case.open)
         keys = state.accounts.key[state.positions.account[item.positions]]
@@ -235,6 +237,7 @@ class Waterfall:
         rows, units = item.positions[order], item.units[order]
         into = bookkeeper.takeover_position(lots.takeover, lots.instrument)
         losses = move_positions(bookkeeper, rows, units, into, price)
+        check_losses(case, place, item, float(losses.sum()), float(values.sum()))
         owners = state.accounts.owner[state.positions.account[rows]]
         paid = book_losses(bookkeeper, owners, venue.row, losses, claims, case.roots, name)
         self._reduce(case, paid)

@@ -206,6 +206,9 @@ class Audit:
                 f"ledger row {Cause(int(row['cause'])).name.lower()} from {state.agent_name(int(row['payer']))} to "
                 f"{state.agent_name(int(row['payee']))}", float(row["amount"]),
             )  # fmt: skip
+        book = self.world.bookkeeper
+        if book.ledger.listed != book.posted:
+            self._fail("the ledger lists other rows than were posted to net worths", book.ledger.listed - book.posted)
 
     def _fail(self, what: str, amount: float) -> None:
         book = self.world.bookkeeper

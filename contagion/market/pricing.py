@@ -193,7 +193,7 @@ class Pricing:
 
     def _funding_row(self) -> None:
         """The step's funding as one row a venue: it passes through the venue, account by account, inside the price."""
-        instruments, ledger = self.world.state.instruments, self.world.bookkeeper.ledger
+        instruments, bookkeeper = self.world.state.instruments, self.world.bookkeeper
         for venue, rows in self.funded:
             total = _funding_paid(
                 rows, instruments.basis, instruments.temporary, instruments.mark, instruments.open_interest,
@@ -201,7 +201,8 @@ class Pricing:
                 instruments.book, self.world.state.assets.fundamental,
             )  # fmt: skip
             if total > 0.0:
-                ledger.append_one(_MARK, _FUNDING, venue.row, venue.row, total)
+                bookkeeper.ledger.append_one(_MARK, _FUNDING, venue.row, venue.row, total)
+                bookkeeper.posted += 1
 
     def reprice(self) -> None:
         """Freeze the marks of a round from index, impact and oracles."""

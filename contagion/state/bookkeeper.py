@@ -41,6 +41,7 @@ class Bookkeeper:
         self.ledger = ledger
         self.phase = Phase.SETUP
         self.deficits = Deficits()
+        self.posted = 0  # rows whose amounts are in `worth`
         self.traded = True  # units moved since the last audit: zero sums are checked again
         self.audited_settle = state.assets.fundamental.copy()  # P_s at the last audit
 
@@ -66,12 +67,14 @@ class Bookkeeper:
             payer, payee, amount = payee, payer, -amount
         if amount:
             self.ledger.append_one(self.phase, cause, payer, payee, amount, layer, deficit)
+            self.posted += 1
             worth = self.state.agents.worth
             worth[payer] -= amount
             worth[payee] += amount
 
     def _post(self, rows: np.ndarray) -> None:
         worth = self.state.agents.worth
+        self.posted += len(rows)
         np.subtract.at(worth, rows["payer"], rows["amount"])
         np.add.at(worth, rows["payee"], rows["amount"])
 

@@ -38,13 +38,18 @@ class Ledger:
         self.step = self.round = 0
         self._kinds = agent_kinds
         self._rows = np.empty(1024, ROW)
-        self._size = self._step_start = self._folded = 0
+        self._size = self._step_start = self._folded = self._dropped = 0
         self.absorbed = np.zeros(len(layers))  # what each layer bore of deficits [USD]
         self.borne: dict[int, float] = {}  # what each institution or fund bore of deficits [USD]
         self.totals = np.zeros((len(Cause), len(layers) + 1, 5, 5))
 
     def __len__(self) -> int:
         return self._size
+
+    @property
+    def listed(self) -> int:
+        """Rows so far, those that were summed and dropped too."""
+        return self._dropped + self._size
 
     def rows(self) -> np.ndarray:
         """All rows kept so far, structured array of dtype ROW."""
@@ -58,6 +63,7 @@ class Ledger:
         """Begin a step. Where rows are not kept, sums take them in and drop them a block at a time."""
         if not self.keep and self._size > BLOCK:
             self.fold()
+            self._dropped += self._size
             self._size = self._folded = 0
         self._step_start = self._size
         self.step, self.round = step, 0
