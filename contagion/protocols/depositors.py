@@ -53,7 +53,7 @@ class Line:
         self.frightened = np.full(len(rules), -1, np.int64)  # step since when, -1 if calm
         self.asked = np.full(len(rules), -1, np.int64)  # step of the open request
         self.pending = np.zeros(len(rules))  # units asked for and not paid
-        self.par = float(state.assets.redemption[self.asset])  # highest redemption value so far
+        self.par = float(state.assets.redemption[self.asset])  # at the opening: what holders paid [USD]
         self.waiting = self.alert = False
         self._first = self._calmest = np.inf
         if rules:
@@ -61,10 +61,9 @@ class Line:
             self._loudest = float(self.rumour.max())
 
     def loss(self) -> float:
-        """Loss per unit that a holder sees: what a sale gets now below the best redemption value so far. [1]"""
-        assets = self.world.state.assets
-        self.par = max(self.par, float(assets.redemption[self.asset]))
-        return max(0.0, 1.0 - float(assets.market[self.asset]) / self.par) if self.par > 0.0 else 0.0
+        """Loss per unit that a holder sees: what a sale gets now below the opening value. [1]"""
+        market = float(self.world.state.assets.market[self.asset])
+        return max(0.0, 1.0 - market / self.par) if self.par > 0.0 else 0.0
 
     def ask(self, loss: float, rumour: float, used: float) -> float:
         """New requests of this step. Returns their value. [USD]"""

@@ -12,7 +12,7 @@ from contagion.protocols import verbs
 from contagion.protocols.keepers import Bid, Keepers
 from contagion.protocols.lending_rules import largest_repayment
 from contagion.scenario.schema import LendingPool
-from contagion.state.codes import InstrumentKind
+from contagion.state.codes import InstrumentKind, Phase
 from contagion.state.world import World
 
 _REST = 0.05
@@ -93,8 +93,10 @@ class Lending:
             self._report(0, 0)
             return False
         self._keepers.open_round()
+        world.bookkeeper.phase = Phase.LIQUIDATE
         offers = self._offers(found)
         taken = sum(self._offer(*offer) for offer in offers)
+        world.bookkeeper.phase = Phase.DEFAULT
         written_off = sum(self._write_off(account) for account, _, _, _ in offers)
         self._report(sum(self._is_toxic(account, health) for account, health, _, _ in offers), len(offers) - taken)
         return taken + written_off > 0

@@ -18,7 +18,7 @@ from contagion.state.world import Venue, World
 class Runs:
     """Withdrawals from all issuers of claims, and from exchanges in distress.
 
-    A holder is frightened by a loss it sees (the market value of its claim below the best redemption value so far)
+    A holder is frightened by a loss it sees (the market value of its claim below its redemption value at the opening)
     plus what it hears: losses of the claims its own issuer holds, weighted with their share of the issuer's
     liabilities and with the holder's weight of rumours; or by the utilisation of a pool. It asks back a fraction of
     its units each step while frightened. A pool pays from its cash; a vault short of cash first redeems claims it

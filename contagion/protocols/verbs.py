@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.state.bookkeeper import Bookkeeper
-from contagion.state.codes import AccountFlag, Cause
+from contagion.state.codes import AccountFlag, Cause, InstrumentKind
 
 OUTSIDE = 0
 _DUST = 1e-13  # units below this share of what was there are rounding
@@ -103,7 +103,7 @@ def own_units(books: Bookkeeper, agent: int, asset: int) -> float:
     state = books.state
     instruments = state.instruments
     units = float(state.holdings.units[books.slot(agent, asset)])
-    custody = (instruments.venue == agent) & (instruments.asset == asset) & (instruments.customer_units > 0.0)
+    custody = (instruments.venue == agent) & (instruments.asset == asset) & (instruments.kind == InstrumentKind.SPOT)
     return max(0.0, units - float(instruments.customer_units[custody].sum()))
 
 
