@@ -48,25 +48,23 @@ def exchange_only(traders: int, steps: int = 250, *, gaps: tuple[float, ...] = (
     )  # fmt: skip
 
 
-def quiet(accounts: int, steps: int, *, trading: int = 0) -> Scenario:
-    """Every price moves and funding accrues, nobody is near a call; `trading` of the accounts trade every step."""
+def quiet(accounts: int, steps: int, *, trading: int = 0, band: float = 0.0) -> Scenario:
+    """Every price moves and funding accrues, nobody is near a call.
+
+    `trading` of the accounts decide every step, and trade where their leverage has drifted out of a band [relative].
+    """
+    holders = {"size": {"fixed": 1_000}, "leverage": {"uniform": [1, 2]}, "wallet": 0.5}
     groups = [
-        {
-            "archetype": "passive", "count": accounts - trading, "size": {"fixed": 1_000},
-            "leverage": {"uniform": [1, 2]}, "wallet": 0.5, "long_share": 0.5,
-        },
         {
             "archetype": "market_maker", "count": 3, "name": "maker", "capital": 1_000.0 * accounts,
             "parameters": {"depth": 1_000.0 * accounts},
-        },
+        }
     ]  # fmt: skip
+    if trading < accounts:
+        groups.append({"archetype": "passive", "count": accounts - trading, **holders})
     if trading:
-        groups.append(
-            {
-                "archetype": "rebalancer", "count": trading, "size": {"fixed": 1_000}, "leverage": {"uniform": [1, 2]},
-                "wallet": 0.5, "parameters": {"band": 0.0, "speed": 0.5},
-            }
-        )  # fmt: skip
+        parameters = {"band": band, "speed": 0.5}
+        groups.append({"archetype": "rebalancer", "count": trading, "parameters": parameters, **holders})
     return Scenario(
         name="quiet", dt="1s", steps=steps, feedback="local",
         assets={"BTC": {"price": 100_000, "volatility": 0.5}, "ETH": {"price": 4_000, "volatility": 0.5}},
