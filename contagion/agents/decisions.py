@@ -14,53 +14,13 @@ from typing import Any
 import numpy as np
 
 from contagion.agents import kernels, rules
-from contagion.agents.behaviours import Behaviour, Intent, Market, MarketMaker, Observation
+from contagion.agents.behaviours import Behaviour, Borrower, Intent, Market, MarketMaker, Observation
+from contagion.agents.memory import Memory
 from contagion.errors import InputError
 from contagion.state.codes import Cause, InstrumentKind, Phase
 from contagion.state.world import Group, World
 
-
-class Memory:
-    """Index prices of the last steps, and what each of a list of lookbacks makes of them.
-
-    Attributes
-    ----------
-    past, volatility : ndarray of shape (n_lookbacks, n_assets)
-        Price `lookback` steps ago [USD]; realised volatility over it, annualised [1].
-    """
-
-    def __init__(self, world: World, lookbacks: list[int]) -> None:
-        self.world = world
-        self.normal = world.state.assets.volatility.copy()
-        self._lookbacks = np.array(lookbacks, np.int64)
-        n_assets, depth = len(world.state.assets.index), int(self._lookbacks.max(initial=1)) + 1
-        self._prices, self._squares = np.ones((depth, n_assets)), np.zeros((depth, n_assets))
-        self.past = np.ones((len(lookbacks), n_assets))
-        self.volatility = np.zeros((len(lookbacks), n_assets))
-        self._count = 0
-        self._step = -1
-        self._take_in()
-
-    def update(self) -> None:
-        """Take in the prices of the current step, once."""
-        if self.world.step != self._step:
-            self._take_in()
-
-    def _take_in(self) -> None:
-        kernels.remember(
-            self.world.state.assets.index, self._count, self._prices, self._squares, self._lookbacks, self.normal,
-            self.world.dt_years, self.past, self.volatility,
-        )  # fmt: skip
-        self._step = self.world.step
-        self._count += 1
-
-    def window(self, order: int, asset: int) -> np.ndarray:
-        """Index prices over a lookback, oldest first, now last; read-only. [USD]"""
-        known = min(int(self._lookbacks[order]) + 1, self._count)
-        rows = np.arange(self._count - known, self._count) % len(self._prices)
-        prices = self._prices[rows, asset]
-        prices.setflags(write=False)
-        return prices
+_NO_ROWS, _NO_UNITS = np.empty(0, np.int64), np.empty(0)
 
 
 class Decisions:
@@ -82,25 +42,26 @@ class Decisions:
     def __init__(self, world: World, model: Any = None) -> None:
         self.world, self.model = world, model
         state = world.state
+        self._borrowers = _borrowers(world)
         trading = [group for group in world.groups if len(group.accounts) and _lane(group)]
+        trading.sort(key=lambda group: _lane(group) != "built in")
         self._python = [(order, group) for order, group in enumerate(trading) if _lane(group) == "python"]
         self._own_rules = [(order, group) for order, group in enumerate(trading) if _lane(group) == "own rule"]
         self._loops = {order: kernels.loop_over(type(group.rule).rule, True) for order, group in self._own_rules}
-        array = [(order, group) for order, group in enumerate(trading) if _lane(group) == "built in"]
+        array = [group for group in trading if _lane(group) == "built in"]
         makers = [group for group in world.groups if isinstance(group.rule, MarketMaker) and len(group.accounts)]
         self._trades, self._quotes = bool(trading), len(state.makers.position) > 0
         if not (self._trades or self._quotes):
             return
         self.memory = Memory(world, [getattr(group.rule, "lookback", 1) for group in [*trading, *makers]])
         self._funding = _funding_rules(world)
-        self._blocked = np.zeros(len(state.instruments.names), np.bool_)
+        self._blocked, self._halted = np.zeros(len(state.instruments.names), np.bool_), []
         self._opening = np.zeros(len(state.positions.units) if self._trades else 0, np.float32)
-        self._order = np.array([order for order, _ in array], np.int64)
         self._first, self._last = (
-            np.array([group.accounts[end] for _, group in array], np.int64) + add for end, add in ((0, 0), (-1, 1))
+            np.array([group.accounts[end] for group in array], np.int64) + add for end, add in ((0, 0), (-1, 1))
         )
-        self._codes = np.array([group.rule.code for _, group in array], np.int64)
-        self._parameters = np.array([group.rule.vector() for _, group in array]).reshape(-1, rules.PARAMETERS)
+        self._codes = np.array([group.rule.code for group in array], np.int64)
+        self._parameters = np.array([group.rule.vector() for group in array]).reshape(-1, rules.PARAMETERS)
         self._rows, self._units = np.empty(256, np.int64), np.empty(256)
         for group in trading:
             kernels.opening_leverage(
@@ -109,10 +70,10 @@ class Decisions:
             )  # fmt: skip
         group_of = {id(group): len(trading) + order for order, group in enumerate(makers)}
         owner = state.agents.group[state.accounts.owner[state.makers.account]]
-        self._maker = np.array([group_of.get(id(world.groups[row]), 0) for row in owner], np.int64)
         behaviours = [group.rule for group in [*trading, *makers]]
-        self._stress, self._recovery = (
-            np.array([getattr(rule, name, 1.0) for rule in behaviours]) for name in ("stress", "recovery")
+        self._maker = (
+            np.array([group_of[id(world.groups[row])] for row in owner], np.int64),
+            *(np.array([getattr(rule, name, 1.0) for rule in behaviours]) for name in ("stress", "recovery")),
         )
 
     # -- quotes -------------------------------------------------------------------------------------------------
@@ -126,10 +87,13 @@ class Decisions:
             return
         self.memory.update()
         state, makers = self.world.state, self.world.state.makers
+        accounts, instruments = state.accounts, state.instruments
         kernels.requote(
-            self._freeze(), state.accounts.balance, state.instruments.equity_price, makers.position, makers.account,
-            makers.base_depth, makers.depth, makers.capital, makers.withdrawn, self._maker, self._stress,
-            self._recovery, self.memory.volatility, state.instruments.depth,
+            state.positions.instrument, state.positions.units, accounts.start, accounts.owner, accounts.balance,
+            accounts.flags, state.agents.account_start, instruments.asset, instruments.equity_price, instruments.depth,
+            instruments.book, state.books.settle, state.assets.fundamental, self.memory.normal, self.memory.volatility,
+            makers.position, makers.account, makers.base_depth, makers.depth, makers.capital, makers.withdrawn,
+            *self._maker,
         )  # fmt: skip
 
     # -- orders -------------------------------------------------------------------------------------------------
@@ -145,21 +109,23 @@ class Decisions:
         Returns
         -------
         bool
-            Whether anything was executed.
+            Whether anything was executed or repaid.
         """
-        if not self._trades and positions is None:
-            return False
-        rows, wanted = self._intents() if self._trades else (np.empty(0, np.int64), np.empty(0))
-        if positions is not None and len(positions):
+        repaid = self._borrowers is not None and self._borrowers.run()
+        answered = positions is not None and len(positions) > 0
+        if not (self._trades or answered):
+            return repaid
+        rows, wanted = self._intents() if self._trades else (_NO_ROWS, _NO_UNITS)
+        if answered:
             # Whoever answers a call does not bet in the same step.
             free = ~np.isin(self.world.state.positions.account[rows], self.world.state.positions.account[positions])
             rows = np.concatenate([rows[free], positions])
             wanted = np.concatenate([wanted[free], units])
         if not len(rows):
-            return False
+            return repaid
         self.world.bookkeeper.phase = Phase.TRADE
         done = self.world.market.execute(rows, wanted, Cause.EXECUTION)
-        return bool(np.any(done != 0.0))
+        return bool(np.any(done != 0.0)) or repaid
 
     def _intents(self) -> tuple[np.ndarray, np.ndarray]:
         self.memory.update()
@@ -182,8 +148,8 @@ class Decisions:
 
     def _array_lane(self, frozen: kernels.Frozen) -> tuple[np.ndarray, np.ndarray]:
         if not len(self._codes):
-            return np.empty(0, np.int64), np.empty(0)
-        past, volatility = self.memory.past[self._order], self.memory.volatility[self._order]
+            return _NO_ROWS, _NO_UNITS
+        past, volatility = self.memory.past, self.memory.volatility  # these groups come first
         return self._collect(
             lambda rows, units: kernels.decide_built_in(
                 frozen, self._first, self._last, self._codes, self._parameters, past, volatility, rows, units
@@ -204,6 +170,8 @@ class Decisions:
 
     def _collect(self, ask) -> tuple[np.ndarray, np.ndarray]:
         found = ask(self._rows, self._units)
+        if not found:
+            return _NO_ROWS, _NO_UNITS
         if found > len(self._rows):
             self._rows, self._units = np.empty(2 * found, np.int64), np.empty(2 * found)
             ask(self._rows, self._units)
@@ -264,8 +232,9 @@ class Decisions:
         return kernels.freeze(self.world.state, self.memory.normal, self._funding, self._blocked, self._opening)
 
     def _block(self) -> None:
-        if self.world.halted or self._blocked.any():
-            halted = [row for row, until in self.world.halted.items() if until >= self.world.step]
+        halted = [row for row, until in self.world.halted.items() if until >= self.world.step]
+        if halted != self._halted:
+            self._halted = halted
             self._blocked[:] = np.isin(self.world.state.instruments.venue, halted)
 
 
@@ -279,6 +248,15 @@ def _lane(group: Group) -> str:
     if group.python_lane:
         return "python"
     return "built in" if kind.code != rules.NOTHING else "own rule"
+
+
+def _borrowers(world: World) -> Any:
+    """What keeps loans comfortable, where there are loans."""
+    if not any(isinstance(group.rule, Borrower) for group in world.groups):
+        return None
+    from contagion.agents.borrowers import Borrowers
+
+    return Borrowers(world)
 
 
 def _funding_rules(world: World) -> np.ndarray:

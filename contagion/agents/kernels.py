@@ -272,8 +272,8 @@ def remember(index, count, prices, squares, lookbacks, normal, step_years, past,
 
 @nb.njit(cache=True)
 def requote(
-    s, balance, equity_price, position, account, base, depth, capital, withdrawn, behaviour, stress, recovery,
-    volatility, total,
+    instrument, units, start, owner_of, balance, flags, account_start, asset, equity_price, total, book, settle,
+    fundamental, normal, volatility, position, account, base, depth, capital, withdrawn, behaviour, stress, recovery,
 ) -> None:  # fmt: skip
     """Depth of each quote: base * capital factor * (1 - withdrawn) / (1 + stress * (realised / normal - 1)+). [USD]
 
@@ -281,21 +281,21 @@ def requote(
     rises to it by `recovery` of the gap per step. `total` gets the sums of the instruments quoted.
     """
     for q in range(len(position)):
-        total[s.instrument[position[q]]] = 0.0
+        total[instrument[position[q]]] = 0.0
     for q in range(len(position)):
-        k, owner, g = s.instrument[position[q]], s.owner[account[q]], behaviour[q]
+        k, owner, g = instrument[position[q]], owner_of[account[q]], behaviour[q]
         equity = 0.0
-        for a in range(s.account_start[owner], s.account_start[owner + 1]):
+        for a in range(account_start[owner], account_start[owner + 1]):
             held, price = balance[a], 0.0
-            for row in range(s.start[a], s.start[a + 1]):
-                held += s.units[row] * equity_price[s.instrument[row]]
-                price = s.fundamental[s.settle[s.book[s.instrument[row]]]]
+            for row in range(start[a], start[a + 1]):
+                held += units[row] * equity_price[instrument[row]]
+                price = fundamental[settle[book[instrument[row]]]]
             equity += max(0.0, held * price)
         factor = min(1.0, equity / capital[q]) if capital[q] > 0.0 else 0.0
-        normal, realised = s.normal[s.asset[k]], volatility[g, s.asset[k]]
-        excess = max(0.0, realised / normal - 1.0) if normal > 0.0 else 0.0
+        calm, realised = normal[asset[k]], volatility[g, asset[k]]
+        excess = max(0.0, realised / calm - 1.0) if calm > 0.0 else 0.0
         goal = base[q] * factor * max(0.0, 1.0 - withdrawn[q]) / (1.0 + stress[g] * excess)
-        if s.flags[account[q]] & OUT:
+        if flags[account[q]] & OUT:
             goal = depth[q] = 0.0
         depth[q] = goal if goal < depth[q] else depth[q] + recovery[g] * (goal - depth[q])
         total[k] += depth[q]

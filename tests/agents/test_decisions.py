@@ -8,7 +8,8 @@ from agent_worlds import MAKER, AtMark, Model, group, make_world, mark, move
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contagion.agents.decisions import Decisions, Memory
+from contagion.agents.decisions import Decisions
+from contagion.agents.memory import Memory
 from contagion.errors import InputError
 from contagion.state.codes import AccountFlag
 

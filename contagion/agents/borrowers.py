@@ -1,0 +1,88 @@
+"""Phase 4: borrowers whose loan gets uncomfortable repay from their wallets before a keeper acts."""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from contagion.agents.behaviours import Borrower
+from contagion.agents.kernels import OUT
+from contagion.protocols.verbs import repay
+from contagion.state.codes import InstrumentKind, Phase
+from contagion.state.world import World
+
+_DEBT = int(InstrumentKind.DEBT)
+
+
+class Borrowers:
+    """Keeps loans at their owners' comfort: repays what brings the health factor back to it, within the wallet.
+
+    With C the risk-adjusted collateral and D the debt, health is C / D and the repayment is D - C / comfort. A pool
+    sends no margin calls, so nothing is delayed.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._groups = [
+            (group.rule.comfort, int(group.accounts[0]), int(group.accounts[-1]) + 1)
+            for group in world.groups if isinstance(group.rule, Borrower) and len(group.accounts)
+        ]  # fmt: skip
+        largest = max((last - first for _, first, last in self._groups), default=0)
+        self._rows, self._amounts = np.empty(largest, np.int64), np.empty(largest)
+
+    def run(self) -> bool:
+        """Repay where health is below comfort; whether anybody did."""
+        moved = False
+        for comfort, first, last in self._groups:
+            state = self.world.state
+            found = _uncomfortable(
+                first, last, comfort, state.accounts.start, state.accounts.flags, state.accounts.equity,
+                state.accounts.requirement, state.positions.instrument, state.positions.units, state.instruments.kind,
+                state.instruments.equity_price, self._rows, self._amounts,
+            )  # fmt: skip
+            if found:
+                moved |= self._repay(self._rows[:found], self._amounts[:found])
+        return moved
+
+    def _repay(self, positions: np.ndarray, amounts: np.ndarray) -> bool:
+        """An owner with too little pays its loans pro rata to what each needs."""
+        state = self.world.state
+        self.world.bookkeeper.phase = Phase.TRADE
+        owners, place = np.unique(state.accounts.owner[state.positions.account[positions]], return_inverse=True)
+        asked = np.bincount(place, weights=amounts)
+        share = np.minimum(1.0, np.maximum(state.agents.cash[owners], 0.0) / asked)
+        paid = amounts * share[place]
+        for position, amount in zip(positions.tolist(), paid.tolist(), strict=True):
+            if amount > 0.0:
+                repay(self.world.bookkeeper, position, amount)
+        total = float(paid.sum())
+        if total > 0.0:
+            self.world.count("repaid", total)
+        return total > 0.0
+
+
+@nb.njit(cache=True)
+def _uncomfortable(
+    first, last, comfort, start, flags, equity, requirement, instrument, units, kind, price, rows, amounts
+) -> int:
+    """Debt positions of accounts ``first``..``last`` whose health is strictly below comfort, and what each lacks. [USD]
+
+    Margin equity less the maintenance requirement is C - D.
+    """
+    found = 0
+    for account in range(first, last):
+        if flags[account] & OUT:
+            continue
+        debt, row = 0.0, -1
+        for p in range(start[account], start[account + 1]):
+            if kind[instrument[p]] == _DEBT and units[p] < 0.0:
+                debt -= units[p] * price[instrument[p]]
+                row = p
+        if row < 0:
+            continue
+        weighted = equity[account] - requirement[account] + debt
+        if weighted < comfort * debt:
+            rows[found] = row
+            amounts[found] = min(debt, debt - weighted / comfort)
+            found += 1
+    return found
