@@ -64,6 +64,8 @@ class PositionIndex:
         self.state = state
         self._rows: np.ndarray | None = None
         self._start: np.ndarray | None = None
+        self._kept = np.empty(0, dtype=np.int64)
+        self._columns = np.empty((8, 0))  # kept between calls: fresh memory costs more than the pass itself
 
     def rows(self, instrument: int) -> np.ndarray:
         """Rows of Positions in an instrument, ascending."""
@@ -77,14 +79,18 @@ class PositionIndex:
     def candidates(self, instrument: int, side: int, price: float) -> Candidates:
         """Positions with units on `side` (+1, -1) whose account would not be below zero were they valued at `price`.
 
-        Accounts of a venue and bankrupt ones are never candidates. [settlement asset per unit]
+        Accounts of a venue and bankrupt ones are never candidates. [settlement asset per unit] The arrays are views
+        that the next call writes over.
         """
         state = self.state
         accounts, positions, instruments = state.accounts, state.positions, state.instruments
         book = int(instruments.book[instrument])
         settle = float(state.assets.fundamental[state.books.settle[book]])
+        rows = self.rows(instrument)
+        if len(rows) > self._columns.shape[1]:
+            self._columns, self._kept = np.empty((8, len(rows))), np.empty(len(rows), dtype=np.int64)
         columns = _gather(
-            self.rows(instrument), instrument, float(side), price, settle, EXCLUDED, contract_mask(state),
+            self._kept, self._columns, rows, instrument, float(side), price, settle, EXCLUDED, contract_mask(state),
             positions.account, positions.instrument, positions.units, positions.entry, instruments.value_price,
             accounts.start, accounts.balance, accounts.flags, accounts.requirement,
         )  # fmt: skip
@@ -214,15 +220,13 @@ def _equities(accounts, start, balance, instrument, units, price):
 
 @nb.njit(cache=True)
 def _gather(
-    rows, instrument, side, price, settle, excluded, contract, account_of, instrument_of, units, entry, value, start,
-    balance, flags, requirement,
+    kept, columns, rows, instrument, side, price, settle, excluded, contract, account_of, instrument_of, units, entry,
+    value, start, balance, flags, requirement,
 ):  # fmt: skip
-    n = len(rows)
-    kept, count = np.empty(n, np.int64), 0
-    size, profit, cost, notional = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    equity, all_profit, all_notional, maintenance = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    now = value[instrument]
-    for i in range(n):
+    size, profit, cost, notional = columns[0], columns[1], columns[2], columns[3]
+    equity, all_profit, all_notional, maintenance = columns[4], columns[5], columns[6], columns[7]
+    count, now = 0, value[instrument]
+    for i in range(len(rows)):
         row = rows[i]
         held = units[row]
         if held * side <= 0.0:
