@@ -38,7 +38,7 @@ class Keeper:
     minimum_profit: float  # after gas [USD]
     latency: int  # steps it reacts after
     per_step: int  # liquidations it can do in a step
-    depth: float  # of the market it sells in, for 1% [USD]
+    depth: float | None  # of the market it sells in, for 1%; None: as quoted [USD]
     left: int = 0  # liquidations it can still do in this step
 
 
@@ -52,9 +52,8 @@ class Keepers:
         self._ordered = False
         for group in groups_of(world, "Keeper"):
             rule = group.rule
-            depth = math.nan if rule.spot_depth is None else float(rule.spot_depth)
             self._members += [
-                Keeper(row, rule.gas, rule.minimum_profit, rule.latency, rule.per_step, depth)
+                Keeper(row, rule.gas, rule.minimum_profit, rule.latency, rule.per_step, rule.spot_depth)
                 for row in range(group.agents.start, group.agents.stop)
             ]
 
@@ -62,6 +61,11 @@ class Keepers:
     def least_gain(self) -> float:
         """Gas and profit below which no keeper acts; zero without keepers. [USD]"""
         return min((keeper.gas + keeper.minimum_profit for keeper in self._members), default=0.0)
+
+    @property
+    def ready(self) -> bool:
+        """Whether any keeper can still act in this step."""
+        return any(keeper.left > 0 for keeper in self._members)
 
     def open_step(self) -> None:
         """New blocks: every keeper has its full throughput."""
@@ -87,20 +91,32 @@ class Keepers:
         `since` is the step since when the position is unsafe.
         """
         cash = self.world.state.agents.cash
+        declined: dict[tuple[float, float, float], float] = {}  # terms -> most means that found no gain
         for keeper in self._members:
             if keeper.left <= 0 or self.world.step - since < keeper.latency:
                 continue
             means = float(cash[keeper.row]) - keeper.gas
+            terms = (keeper.gas, keeper.minimum_profit, keeper.depth)
+            if means <= declined.get(terms, 0.0):
+                continue  # the same sum with no more money
             gain, choice = keeper.minimum_profit, None
             for bid in bids:
                 most = min(bid.most, means)
-                for share in _SIZES if most > 0.0 else ():
+                if self._most_gain(keeper, bid, most) <= gain:
+                    continue
+                for share in _SIZES:
                     offer = self._evaluate(keeper, bid, share * most)
                     if offer is not None and offer[0] > gain:
                         gain, choice = offer[0], (keeper, bid, *offer[1:])
             if choice is not None:
                 return choice
+            declined[terms] = means
         return None
+
+    def _most_gain(self, keeper: Keeper, bid: Bid, most: float) -> float:
+        """No repayment gains more than this: all of it sold at the price of the first unit. [USD]"""
+        price = self.market.top(bid.asset, self._depth(keeper, bid.asset))
+        return most * ((1.0 + bid.bonus) * price / bid.price - 1.0) - keeper.gas
 
     def done(self, keeper: Keeper, bid: Bid, units: float) -> None:
         """A keeper did what :meth:`best` said."""
@@ -123,7 +139,7 @@ class Keepers:
 
     def _depth(self, keeper: Keeper, asset: int) -> float:
         """Stated, else the greatest depth quoted in contracts on the asset, else without limit. [USD]"""
-        if not math.isnan(keeper.depth):
+        if keeper.depth is not None:
             return keeper.depth
         instruments = self.world.state.instruments
         quoted = instruments.depth[instruments.asset == asset]

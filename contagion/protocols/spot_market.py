@@ -55,6 +55,14 @@ class SpotMarket:
         filled = (after - before) / unmoved
         return filled, unmoved * area / (after - before)
 
+    def top(self, asset: int, depth: float) -> float:
+        """Price of the first unit of a sale: the most any sale can get. [USD per unit]"""
+        market = float(self.world.state.assets.market[asset])
+        if not self._any or not math.isfinite(depth) or self._sold[asset] == 0.0:
+            return market
+        unmoved = market * math.exp(-float(self._in_price[asset]))
+        return unmoved * (1.0 + type(self.world.impact).impact(-float(self._sold[asset]), depth, 1.0))
+
     def sold(self, asset: int, units: float, depth: float) -> None:
         """A quoted sale was done: the curve and the price move."""
         assets = self.world.state.assets
