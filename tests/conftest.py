@@ -1,0 +1,1 @@
+"""Beside the modules that tests of several folders share, so that pytest finds them."""
