@@ -13,6 +13,8 @@ from contagion.scenario.schema import Scenario
 from contagion.state.codes import Cause
 from contagion.state.world import World
 
+ILLIQUID = 4  # status bit
+
 
 def build(seed: int = 1, steps: int = 10, **parts: Any) -> World:
     """A world at constant prices."""
