@@ -16,7 +16,7 @@ from contagion.margin.kernels import (
     out_of_range,
     scan_breaches,
     settle_suspects,
-    sum_units,
+    sum_accounts,
 )
 from contagion.state.codes import OUTSIDE_CAUSES, Cause, InstrumentKind, Phase
 from contagion.state.world import World
@@ -45,7 +45,7 @@ class Audit:
         self._limited_change = np.empty(accounts)
         self._suspects = np.empty(agents, np.int32)
         self._suspect_worth, self._suspect_gross = np.empty(agents), np.empty(agents)
-        self._counts = np.zeros(4, np.int64)
+        self._counts = np.zeros(6, np.int64)
         self._settle = np.empty(len(state.books.venue))
         self._settle_audited = np.empty(len(state.books.venue))
         self.breached = self._breached[:0]
@@ -91,20 +91,16 @@ class Audit:
         """
         world, state = self.world, self.world.state
         agents, instruments, books = state.agents, state.instruments, state.books
-        np.take(state.assets.fundamental, books.settle, out=self._settle)
-        np.take(world.bookkeeper.audited_settle, books.settle, out=self._settle_audited)
-        books.owed[:] = 0.0
-        books.shortfall[:] = 0.0
-        self._counts[:] = 0
         audit_agents(
             0, state.n_agents, agents.cash, agents.worth, *self._agent_columns, *self._account_columns,
-            books.warning, self._settle, self._settle_audited, books.venue, *self._position_columns,
+            books.settle, world.bookkeeper.audited_settle, books.warning, self._settle, self._settle_audited,
+            books.venue, *self._position_columns,
             instruments.mark, instruments.equity_price, instruments.value_price, instruments.audited_price,
             *self._tiers, books.owed, books.shortfall, self._breached, self._warned, self._limited,
             self._limited_change, self._suspects, self._suspect_worth, self._suspect_gross, self._counts, TOLERANCE,
             state.first_trader,
         )  # fmt: skip
-        n_breached, n_warned, n_limited, n_suspects = self._counts.tolist()
+        n_breached, n_warned, n_limited, n_suspects, _, _ = self._counts.tolist()
         self.breached, self.warned = self._breached[:n_breached], self._warned[:n_warned]
         if n_limited:
             self._book_limited_liability(n_limited)
@@ -156,10 +152,12 @@ class Audit:
         """Contracts add to zero, spot and debt add to what the venue's books say, balances add to the book's."""
         world, state = self.world, self.world.state
         instruments, accounts, books = state.instruments, state.accounts, state.books
-        rows = len(instruments.names)
-        net, gross, customers, long = np.zeros((4, rows))
-        sum_units(*self._position_columns[:1], state.positions.account, state.positions.units, accounts.flags,
-                  net, gross, customers, long)  # fmt: skip
+        net, gross, customers, long = np.zeros((4, len(instruments.names)))
+        total, size = np.zeros((2, len(books.venue)))
+        sum_accounts(
+            accounts.book, accounts.start, accounts.balance, accounts.flags, *self._position_columns, net, gross,
+            customers, long, total, size,
+        )  # fmt: skip
         contract = instruments.kind <= InstrumentKind.INVERSE
         target = np.where(contract, 0.0, instruments.customer_units)
         found = np.where(contract, net, customers)
@@ -170,8 +168,6 @@ class Audit:
                 f"units of {instruments.names[worst]} add to {found[worst]:.9g}, not {target[worst]:.9g}",
                 float(found[worst] - target[worst]),
             )
-        total = np.bincount(accounts.book, weights=accounts.balance, minlength=len(books.venue))
-        size = np.bincount(accounts.book, weights=np.abs(accounts.balance), minlength=len(books.venue))
         wrong = ~(np.abs(total - books.balance) <= TOLERANCE * np.maximum(size, 1.0))
         if wrong.any():
             worst = int(np.flatnonzero(wrong)[0])
@@ -181,19 +177,17 @@ class Audit:
 
     def _check_ranges(self) -> None:
         """No negative cash or holdings of institutions, no negative price or depth, no NaN."""
-        state = self.world.state
-        held = state.holdings
-        what, row = out_of_range(
-            state.agents.cash, state.instruments.mark, state.instruments.depth, held.owner, held.units, TOLERANCE
-        )
-        if what == 1:
-            self._fail(f"cash of {state.agent_name(row)} is negative or not a number", float(state.agents.cash[row]))
-        if what in (2, 3):
-            column = state.instruments.mark if what == 2 else state.instruments.depth
-            self._fail(f"{('mark', 'depth')[what - 2]} of {state.instruments.names[row]}", float(column[row]))
-        if what == 4:
-            owner = state.agent_name(int(held.owner[row]))
-            self._fail(f"{state.assets.names[held.asset[row]]} held by {owner} is negative", float(held.units[row]))
+        state, instruments = self.world.state, self.world.state.instruments
+        agent = int(self._counts[4])
+        if agent >= 0:
+            cash = float(state.agents.cash[agent])
+            self._fail(f"cash of {state.agent_name(agent)} is negative or not a number", cash)
+        if self._counts[5] >= 0:
+            self._fail(f"holdings of {state.agent_name(int(self._counts[5]))} are negative", float("nan"))
+        what, row = out_of_range(instruments.mark, instruments.depth)
+        if what:
+            column = instruments.mark if what == 1 else instruments.depth
+            self._fail(f"{('mark', 'depth')[what - 1]} of {instruments.names[row]}", float(column[row]))
         self._check_rows()
 
     def _check_rows(self) -> None:

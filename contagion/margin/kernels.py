@@ -44,10 +44,10 @@ def requirement_above(notional, instrument, tier_start, tier_floor, tier_rate, t
 @nb.njit(cache=True)
 def audit_agents(
     first, last, cash, worth, account_start, holding_start, holding_asset, holding_units, fundamental, audited,
-    book, start, balance, equity, requirement, value, flags, warning, settle, settle_audited, book_venue,
-    position_instrument, units, mark, equity_price, value_price, audited_price, long_only, tier_start, tier_floor,
-    tier_rate, tier_deduction, owed, shortfall, breached, warned, limited, limited_change, suspects, suspect_worth,
-    suspect_gross, counts, tolerance, strict_from,
+    book, start, balance, equity, requirement, value, flags, book_settle, assets_audited, warning, settle,
+    settle_audited, book_venue, position_instrument, units, mark, equity_price, value_price, audited_price, long_only,
+    tier_start, tier_floor, tier_rate, tier_deduction, owed, shortfall, breached, warned, limited, limited_change,
+    suspects, suspect_worth, suspect_gross, counts, tolerance, strict_from,
 ):  # fmt: skip
     """Mark every account of agents `first`..`last`, list what needs attention, and check net worth.
 
@@ -55,8 +55,14 @@ def audit_agents(
     with `worth`. An agent that differs (limited liability has moved, credit is outstanding, or an error) goes to
     `suspects` for the caller to settle; institutions (rows below `strict_from`) always do.
 
-    counts: 0 breached, 1 warned, 2 limited, 3 suspects.
+    counts: 0 breached, 1 warned, 2 limited, 3 suspects; 4 and 5: an agent with negative cash, or holdings, or -1.
+    Also settles what a settlement asset is worth now and at the last audit, by book.
     """
+    for b in range(len(settle)):
+        settle[b] = fundamental[book_settle[b]]
+        settle_audited[b] = assets_audited[book_settle[b]]
+        owed[b] = shortfall[b] = 0.0
+    negative_cash, negative_holding = -1, -1
     # Unsigned indices spare the wrap-around test of every access: a third of the time of the pass.
     table = _columns(equity_price, value_price, audited_price, mark, long_only, tier_start, tier_floor, tier_rate)
     one = np.uint64(1)
@@ -129,6 +135,10 @@ def audit_agents(
             total += u * fundamental[asset]
             revaluation += u * (fundamental[asset] - audited[asset])
             gross += abs(u) * fundamental[asset]
+            if not u * fundamental[asset] >= -tolerance * max(gross, 1.0) and agent > 0:
+                negative_holding = agent
+        if not cash[agent] >= -tolerance * max(gross, 1.0) and agent > 0:
+            negative_cash = agent
         expected = worth[agent] + revaluation
         if agent < strict_from or not abs(total - expected) <= tolerance * max(gross, 1.0):
             worth[agent] = expected
@@ -139,6 +149,7 @@ def audit_agents(
         else:
             worth[agent] = total
     counts[0], counts[1], counts[2], counts[3] = n_breached, n_warned, n_limited, n_suspects
+    counts[4], counts[5] = negative_cash, negative_holding
 
 
 @nb.njit(cache=True, inline="always")
@@ -198,17 +209,26 @@ def margin_of(
 
 
 @nb.njit(cache=True)
-def sum_units(position_instrument, position_account, units, flags, net, gross, customers, long):
-    """Per instrument: sum of units, of their size, over customers only, and of positive units."""
-    for p in range(len(units)):
-        u = units[p]
-        if u != 0.0:
-            k = position_instrument[p]
+def sum_accounts(
+    book, start, balance, flags, position_instrument, units, net, gross, customers, long, balances, balance_sizes
+):  # fmt: skip
+    """Per instrument: sum of units, of their size, over customers only, and of positive units. Per book: balances."""
+    one = np.uint64(1)
+    end = np.uint64(0)
+    for a in range(np.uint64(len(balance))):
+        b = np.uint64(book[a])
+        balances[b] += balance[a]
+        balance_sizes[b] += abs(balance[a])
+        customer = not flags[a] & _HOUSE
+        position = end
+        end = np.uint64(start[a + one])
+        for p in range(position, end):
+            u = units[p]
+            k = np.uint64(position_instrument[p])
             net[k] += u
             gross[k] += abs(u)
-            if u > 0.0:
-                long[k] += u
-            if not flags[position_account[p]] & _HOUSE:
+            long[k] += max(u, 0.0)
+            if customer:
                 customers[k] += u
 
 
@@ -272,25 +292,11 @@ def improper_row(rows, listed):
 
 
 @nb.njit(cache=True)
-def out_of_range(cash, mark, depth, owner, held, tolerance):
-    """First thing that is negative or not a number: (0 nothing | 1 cash | 2 mark | 3 depth | 4 holding, row).
-
-    Agent 0, outside, may be short of both cash and goods.
-    """
-    largest = 1.0
-    for i in range(1, len(cash)):
-        largest = max(largest, cash[i])
-        if not cash[i] >= -tolerance * largest:
-            return 1, i
+def out_of_range(mark, depth):
+    """First instrument whose mark is negative or not finite (1, row), or depth negative (2, row); else (0, 0)."""
     for k in range(len(mark)):
         if not (mark[k] >= 0.0 and mark[k] < 1e300):
-            return 2, k
+            return 1, k
         if not depth[k] >= 0.0:
-            return 3, k
-    largest = 1.0
-    for h in range(len(held)):
-        if owner[h] > 0:
-            largest = max(largest, held[h])
-            if not held[h] >= -tolerance * largest:
-                return 4, h
+            return 2, k
     return 0, 0
