@@ -28,6 +28,7 @@ def check_exhausted(case: Case, place: int, layer: Layer, used: bool) -> None:
         left = means_of(case.world.state, case.venue, agent)
     elif isinstance(layer, VenueEquity):
         left = own_capital(case.world, case.venue)
+        slack += RELATIVE * float(case.world.state.agents.cash[agent])  # custody is in the sum that gives capital
         if layer.limit is not None:
             left = min(left, layer.limit - case.borne)
     elif isinstance(layer, ProfitHaircut) and not used and layer.severity > 0.0:
