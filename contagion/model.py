@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 
 import mesa
@@ -176,7 +176,7 @@ class ContagionModel(LazyAgents, mesa.Model):
         if self.claims.solve():
             self.pricing.reprice()
         self.market.open_round()
-        self.audit.scan()
+        self.audit.run()
 
     def _run(self) -> None:
         self.world.bookkeeper.phase = _PROPAGATE
@@ -217,6 +217,36 @@ class ContagionModel(LazyAgents, mesa.Model):
     def result(self) -> RunResult:
         """What has happened so far."""
         return self.recorder.result(self.seed, self.scenario)
+
+    # -- the exposure graph -------------------------------------------------------------------------------------
+
+    def exposure_graph(self, traders: str = "all", *, stress: float | Mapping[str, float] | None = None):
+        """Who loses what if whom fails, now: a ``networkx.MultiDiGraph`` with edges creditor -> debtor.
+
+        Parameters, attributes and errors: see :func:`contagion.network.of_model.graph_of`.
+        """
+        from contagion.network.of_model import graph_of
+
+        return graph_of(self.world, traders, stress=stress)
+
+    @classmethod
+    def from_graph(
+        cls, graph, scenario: Scenario | str | None = None, rng: int | None = None, **reading
+    ) -> ContagionModel:
+        """A model whose opening exposures are those of a graph; the scenario gives everything a graph cannot say.
+
+        Parameters, what each node and edge becomes, and errors: see
+        :func:`contagion.scenario.from_graph.scenario_from_graph`.
+        """
+        from contagion.network.of_model import check_same_exposures
+        from contagion.scenario.from_graph import given_graph, scenario_from_graph
+
+        if rng is None:
+            rng = secrets.randbits(48)
+        given = given_graph(graph, rng, **reading)
+        model = cls(scenario_from_graph(given, scenario), rng=rng)
+        check_same_exposures(given, model.exposure_graph())
+        return model
 
 
 def _reporting(progress: bool | Callable[[int, int], None], label: str):

@@ -1,6 +1,6 @@
-"""Marks every account and holds the books to account: the checks of docs/model.md section 6, in every run.
+"""Marks every account and holds the books to account: the checks of docs/model.md section 6, in every round.
 
-The audit of a step does three things in one pass over memory: it marks accounts (equity, requirement), lists those in
+The audit does three things in one pass over memory: it marks accounts (equity, requirement), lists those in
 breach or below the warning level, and recomputes every agent's net worth from state to compare it with what opening
 units, receipts and payments say it must be. A difference stops the run.
 """
@@ -14,7 +14,6 @@ from contagion.margin.kernels import (
     audit_agents,
     improper_row,
     out_of_range,
-    scan_breaches,
     settle_suspects,
     sum_accounts,
 )
@@ -66,19 +65,6 @@ class Audit:
         )  # fmt: skip
         self._position_columns = (positions.instrument, positions.units)
         self._book_columns = (books.warning, self._settle, self._settle_audited, books.venue)
-
-    # -- breaches between rounds --------------------------------------------------------------------------------
-
-    def scan(self) -> np.ndarray:
-        """Accounts in breach at the marks of a new round, without the audit; rows of Accounts."""
-        state = self.world.state
-        accounts, instruments = state.accounts, state.instruments
-        found = scan_breaches(
-            accounts.start, accounts.balance, accounts.flags, *self._position_columns,
-            instruments.mark, instruments.equity_price, *self._tiers, self._breached,
-        )  # fmt: skip
-        self.breached = self._breached[:found]
-        return self.breached
 
     # -- the audit ----------------------------------------------------------------------------------------------
 

@@ -171,29 +171,6 @@ def _margin(position, end, balance, position_instrument, units, table, tiers):
 
 
 @nb.njit(cache=True)
-def scan_breaches(
-    start, balance, flags, position_instrument, units, mark, equity_price, long_only, tier_start, tier_floor,
-    tier_rate, tier_deduction, breached,
-):  # fmt: skip
-    """List accounts whose margin equity is strictly below their requirement at the marks of a round; returns the count.
-
-    House accounts are left out.
-    """
-    table = _columns(equity_price, equity_price, equity_price, mark, long_only, tier_start, tier_floor, tier_rate)
-    tiers = (tier_start, tier_floor, tier_rate, tier_deduction)
-    found = 0
-    end = np.uint64(0)
-    for a in range(np.uint64(len(balance))):
-        position = end
-        end = np.uint64(start[a + np.uint64(1)])
-        equity, need, _, open_position = _margin(position, end, balance[a], position_instrument, units, table, tiers)
-        if open_position and equity < need and not flags[a] & _HOUSE:
-            breached[found] = a
-            found += 1
-    return found
-
-
-@nb.njit(cache=True)
 def margin_of(
     accounts, start, balance, position_instrument, units, mark, equity_price, long_only, tier_start, tier_floor,
     tier_rate, tier_deduction, equity, requirement, notional,
