@@ -53,7 +53,7 @@ class Candidates:
 
     def score(self, rule: Callable, columns: tuple[str, ...]) -> np.ndarray:
         """Scores by a ranking of :mod:`contagion.allocation.rankings`."""
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):  # an account without positions has no ratio
             return np.asarray(rule(**{name: getattr(self, name) for name in columns}), dtype=np.float64)
 
 

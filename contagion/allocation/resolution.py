@@ -62,6 +62,11 @@ class Insolvency:
             if len(rows):
                 price = np.full(len(rows), float(state.instruments.equity_price[instrument]))
                 bookkeeper.trade(Cause.RESOLUTION, rows, -state.positions.units[rows], price)
+        for book in venue.books:
+            # What taken-over units earned is the venue's own: its customers share it, no fund takes it out of custody.
+            takeover = int(state.books.takeover[book])
+            surplus = max(0.0, float(state.accounts.balance[takeover]))
+            bookkeeper._change_balance(np.array([takeover]), np.array([-surplus]))
 
     def _pay_due(self) -> bool:
         due = [step for step in self._payments if step <= self.world.step]

@@ -18,13 +18,21 @@ def strike(world: World, shock) -> None:
     for `lasts` steps (0: for good). ``default`` takes the share `size` (0 means all) of the target's own cash and makes
     its loans due now.
     """
-    target = world.agent_rows[shock.target]
+    target = agent_row(world, shock.target)
     if shock.kind == "theft":
         world.count("stolen", verbs.theft(world.bookkeeper, target, shock.size))
     elif shock.kind == "halt":
         world.halted[target] = world.step + shock.lasts if shock.lasts else world.scenario.steps + 1
     else:
         _default(world, target, shock.size or 1.0)
+
+
+def agent_row(world: World, name: str) -> int:
+    """Row of an agent by name: an institution, a group of one, or ``group:ordinal``."""
+    if name in world.agent_rows:
+        return world.agent_rows[name]
+    group, _, ordinal = name.rpartition(":")
+    return next(found.agents.start for found in world.groups if found.name == group) + int(ordinal)
 
 
 def _default(world: World, target: int, share: float) -> None:
