@@ -45,7 +45,8 @@ def main() -> int:
             continue
         for item in measured:
             met = {None: "", True: "yes", False: "NO"}[item.met]
-            print(f"{item.name:<76}{item.value:>12,.4g} {item.unit:<12}{item.target:<10}{met}", flush=True)
+            value = f"{item.value:,.0f}" if item.value >= 1_000 else f"{item.value:.4g}"
+            print(f"{item.name:<76}{value:>12} {item.unit:<12}{item.target:<10}{met}", flush=True)
         found += [item.as_dict() for item in measured]
     report = {"machine": machine(), "quick": arguments.quick, "results": found}
     arguments.out.write_text(json.dumps(report, indent=1) + "\n")

@@ -17,8 +17,8 @@ from contagion.model import ContagionModel
 from contagion.scenario.assemble import assemble
 from contagion.scenario.loader import load_scenario
 
-MILD = (-0.02, 0.015, -0.02, 0.02)
-"""Price gaps of the whole run: a few dozen liquidations per thousand traders."""
+MILD = (-0.03, 0.02, -0.03, 0.03)
+"""Price gaps of the whole run: a few liquidations per thousand traders."""
 
 
 def mesa_1000(quick: bool) -> list[Measurement]:

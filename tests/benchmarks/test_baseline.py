@@ -39,6 +39,12 @@ def test_both_give_the_same_numbers(feedback):
     assert {name: size for name, size in apart.items() if size > 1e-9} == {}
 
 
+def test_they_agree_on_a_larger_market_whose_takeover_account_sells_at_a_loss():
+    world = exchange_only(2_000, 250, gaps=(-0.05, -0.06, 0.1, 0.1, -0.1))
+    apart = differences(mesa_outcomes(run_mesa(world, 9)), array_outcomes(world, 9))
+    assert {name: size for name, size in apart.items() if size > 1e-9} == {}
+
+
 @pytest.mark.parametrize(
     "changed",
     [
