@@ -94,8 +94,11 @@ class ContagionModel(LazyAgents, mesa.Model):
         self.runs = Runs(world)
         self.recorder = Recorder(world)
         self.pricing.reprice()
-        self.claims.solve()
-        self.pricing.reprice()
+        if self.claims.solve():
+            # The opening books claims at par; net worth at the opening counts them at their issuers' balance sheets.
+            self.pricing.reprice()
+            self.audit.run()
+            world.state.agents.opening[:] = world.state.agents.worth
         self.decisions.update_quotes()
 
     # -- a step -------------------------------------------------------------------------------------------------
