@@ -46,6 +46,7 @@ class Audit:
         self._suspect_worth, self._suspect_gross = np.empty(agents), np.empty(agents)
         self._counts = np.zeros(6, np.int64)
         self._largest = np.full(len(state.instruments.names), 1e-12)  # gross units so far
+        self._largest_balances = np.ones(len(state.books.venue))
         self._settle = np.empty(len(state.books.venue))
         self._settle_audited = np.empty(len(state.books.venue))
         self.breached = self._breached[:0]
@@ -156,7 +157,8 @@ class Audit:
                 f"units of {instruments.names[worst]} add to {found[worst]:.9g}, not {target[worst]:.9g}",
                 float(found[worst] - target[worst]),
             )
-        wrong = ~(np.abs(total - books.balance) <= TOLERANCE * np.maximum(size, 1.0))
+        np.maximum(self._largest_balances, size, out=self._largest_balances)
+        wrong = ~(np.abs(total - books.balance) <= TOLERANCE * self._largest_balances)
         if wrong.any():
             worst = int(np.flatnonzero(wrong)[0])
             self._fail(f"balances of {books.names[worst]} do not add up", float(total[worst] - books.balance[worst]))
