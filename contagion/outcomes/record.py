@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from contagion.outcomes.cascades import cascade_outcomes
+from contagion.outcomes.incidence import Incidence
 from contagion.outcomes.run import outcomes_of
 from contagion.results import RunResult, describe_run
 from contagion.state.codes import AgentKind
 from contagion.state.world import World
 
-ROUND_COLUMNS = ("step", "round", "breached", "liquidations", "liquidated_notional", "deleveraged_notional", "deficit")
+ROUND_COLUMNS = (
+    "step", "round", "breached", "liquidations", "takeovers", "liquidated_notional", "deleveraged_notional", "deficit",
+)  # fmt: skip
 STATUS = {1: "default", 2: "insolvent", 4: "illiquid", 8: "failed"}
 
 
@@ -19,6 +23,7 @@ class Recorder:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        world.incidence = Incidence(world)
         state = world.state
         self._n_assets = len(state.assets.names)
         self._tracked = np.flatnonzero(np.isin(state.agents.kind, (AgentKind.FUND, AgentKind.EXCHANGE)))
@@ -47,7 +52,7 @@ class Recorder:
         now, before = self.world.step_counters, self._before
         roots = self.world.bookkeeper.deficits.amount
         deficit = sum(roots[int(before.get("roots", self._roots)) :])
-        counted = [now.get(name, 0.0) - before.get(name, 0.0) for name in ROUND_COLUMNS[3:6]]
+        counted = [now.get(name, 0.0) - before.get(name, 0.0) for name in ROUND_COLUMNS[3:7]]
         self._rounds.append((self.world.step, number, breached, *counted, deficit))
         self._before = dict(now) | {"roots": len(roots)}
 
@@ -90,7 +95,10 @@ class Recorder:
             ROUND_COLUMNS[3:], "float64"))
 
     def agents(self) -> pd.DataFrame:
-        """Final state, one row an agent: name, type, group, status, opening and final net worth, change, cash. [USD]"""
+        """Final state, one row an agent: who it is, its status, opening and final net worth, change, cash, burden. [USD]
+
+        ``burden`` is what it bore of socialised losses in the end (:class:`~contagion.outcomes.incidence.Burden`).
+        """
         state = self.world.state
         agents = state.agents
         types = {int(kind): kind.name.lower() for kind in AgentKind}
@@ -110,13 +118,15 @@ class Recorder:
                 "net_worth": agents.worth,
                 "change": agents.worth - agents.opening,
                 "cash": agents.cash,
+                "burden": self.world.incidence.burden().by_agent,
             }
         )
 
     def result(self, seed: int, scenario) -> RunResult:
         """Everything recorded so far."""
         world = self.world
-        outcomes = outcomes_of(world)
+        rounds = np.array(self._rounds, dtype=float).reshape(-1, len(ROUND_COLUMNS))
+        outcomes = outcomes_of(world) | cascade_outcomes(rounds[:, 0], rounds[:, 3] + rounds[:, 4])
         facts = pd.DataFrame(
             {
                 "name": pd.array([fact.name for fact in scenario.facts], dtype="str"),

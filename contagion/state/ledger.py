@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -42,6 +44,7 @@ class Ledger:
         self.absorbed = np.zeros(len(layers))  # what each layer bore of deficits [USD]
         self.borne: dict[int, float] = {}  # what each institution or fund bore of deficits [USD]
         self.totals = np.zeros((len(Cause), len(layers) + 1, 5, 5))
+        self.listeners: list[Callable[[np.ndarray], None]] = []  # each is handed every row once, as it is counted
 
     def __len__(self) -> int:
         return self._size
@@ -69,16 +72,20 @@ class Ledger:
         self.step, self.round = step, 0
 
     def fold(self) -> None:
-        """Take the rows not yet counted into `totals` and `borne`."""
+        """Count the rows not yet counted: into `totals`, `absorbed` and `borne`, and with the listeners."""
         rows = self._rows[self._folded : self._size]
+        if not len(rows):
+            return
         index = (rows["cause"], rows["layer"] + 1, self._kinds[rows["payer"]], self._kinds[rows["payee"]])
-        np.add.at(self.totals, index, rows["amount"])
+        np.add.at(self.totals.ravel(), np.ravel_multi_index(index, self.totals.shape), rows["amount"])
         borne = rows[(rows["cause"] == Cause.ALLOCATION) & (rows["deficit"] >= 0)]
         np.add.at(self.absorbed, borne["layer"], borne["amount"])
         for payer in np.unique(borne["payer"][self._kinds[borne["payer"]] != AgentKind.TRADER]):
             amount = float(borne["amount"][borne["payer"] == payer].sum())
             self.borne[int(payer)] = self.borne.get(int(payer), 0.0) + amount
         self._folded = self._size
+        for listen in self.listeners:
+            listen(rows)
 
     def append(
         self, phase: Phase, cause: Cause, payer, payee, amount: np.ndarray, layer: int = -1, deficit=-1

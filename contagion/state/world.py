@@ -26,6 +26,7 @@ class Venue:
     engine: Any = None  # liquidation engine
     layers: list[Any] = field(default_factory=list)  # waterfall, first payer first
     fees: float = 0.0  # collected so far [USD]
+    debts: list[int] = field(default_factory=list)  # its instruments that are owed to it as a lending pool
 
 
 @dataclass(slots=True)
@@ -57,6 +58,7 @@ class World:
     market: Any = None  # contagion.market.flow.Market, set by the model
     pricing: Any = None  # contagion.market.pricing.Pricing, set by the model
     waterfall: Any = None  # contagion.allocation.waterfall.Waterfall, set by itself
+    incidence: Any = None  # contagion.outcomes.incidence.Incidence, set by the recorder
     step: int = 0
     halted: dict[int, int] = field(default_factory=dict)  # venue agent row -> step until which it trades nothing
     notes: list[str] = field(default_factory=list)  # things a reader of the results must know
