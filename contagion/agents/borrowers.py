@@ -36,8 +36,9 @@ class Borrowers:
         for comfort, first, last in self._groups:
             state = self.world.state
             found = _uncomfortable(
-                first, last, comfort, state.accounts.start, state.accounts.flags, state.accounts.equity,
-                state.accounts.requirement, state.positions.instrument, state.positions.units, state.instruments.kind,
+                first, last, comfort, state.accounts.start, state.accounts.flags, state.accounts.owner,
+                state.agents.cash, state.accounts.equity, state.accounts.requirement, state.positions.instrument,
+                state.positions.units, state.instruments.kind,
                 state.instruments.equity_price, self._rows, self._amounts,
             )  # fmt: skip
             if found:
@@ -63,15 +64,16 @@ class Borrowers:
 
 @nb.njit(cache=True)
 def _uncomfortable(
-    first, last, comfort, start, flags, equity, requirement, instrument, units, kind, price, rows, amounts
+    first, last, comfort, start, flags, owner, cash, equity, requirement, instrument, units, kind, price, rows,
+    amounts,
 ) -> int:
     """Debt positions of accounts ``first``..``last`` whose health is strictly below comfort, and what each lacks. [USD]
 
-    Margin equity less the maintenance requirement is C - D.
+    Owners without cash are left out: they have no answer. Margin equity less the maintenance requirement is C - D.
     """
     found = 0
     for account in range(first, last):
-        if flags[account] & OUT:
+        if flags[account] & OUT or cash[owner[account]] <= 0.0:
             continue
         debt, row = 0.0, -1
         for p in range(start[account], start[account + 1]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contagion.protocols import verbs
 from contagion.protocols.lending_rules import kinked_rate
 from contagion.scenario.schema import LendingPool
-from contagion.state.codes import Cause, InstrumentKind
+from contagion.state.codes import Cause
 from contagion.state.world import Venue, World
 
 
@@ -14,11 +14,9 @@ class Interest:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        kind = world.state.instruments.kind
         self._pools = [
-            (venue, next(row for row in venue.instruments if kind[row] == InstrumentKind.DEBT))
-            for venue in world.venues.values() if isinstance(venue.spec, LendingPool)
-        ]  # fmt: skip
+            (venue, venue.debts[0]) for venue in world.venues.values() if isinstance(venue.spec, LendingPool)
+        ]
 
     def accrue(self) -> bool:
         """Grow debt by the rate at the pool's utilisation now; once a step, in its first round.
@@ -56,15 +54,14 @@ class Interest:
 def borrowed(world: World, debt: int) -> float:
     """What a pool's customers owe it, at face. [USD]"""
     instruments = world.state.instruments
-    price = float(world.state.assets.index[instruments.asset[debt]] * instruments.debt_index[debt])
-    return -float(instruments.customer_units[debt]) * price
+    price = world.state.assets.index.item(instruments.asset.item(debt)) * instruments.debt_index.item(debt)
+    return -instruments.customer_units.item(debt) * price
 
 
 def utilisation(world: World, venue: Venue) -> float:
     """Borrowed over borrowed plus liquid cash of a lending pool, 0 for other issuers. [1]"""
     if not isinstance(venue.spec, LendingPool):
         return 0.0
-    kind = world.state.instruments.kind
-    owed = sum(borrowed(world, row) for row in venue.instruments if kind[row] == InstrumentKind.DEBT)
+    owed = sum([borrowed(world, row) for row in venue.debts])
     cash = max(0.0, float(world.state.agents.cash[venue.row]))
     return owed / (owed + cash) if owed > 0.0 else 0.0

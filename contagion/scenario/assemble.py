@@ -13,7 +13,7 @@ from contagion.scenario.layout import Layout, lay_out
 from contagion.scenario.plans import Plan, account_keys, plan_groups
 from contagion.scenario.schema import Exchange, Scenario, Vault
 from contagion.state.bookkeeper import Bookkeeper
-from contagion.state.codes import AccountFlag, AgentKind
+from contagion.state.codes import AccountFlag, AgentKind, InstrumentKind
 from contagion.state.ledger import Ledger
 from contagion.state.tables import Accounts, Agents, Positions, State
 from contagion.state.world import Group, Venue, World
@@ -198,13 +198,12 @@ def _venues(layout: Layout) -> dict[str, Venue]:
     venues = {}
     for row, spec in layout.specs.items():
         books = layout.books_of.get(row, [])
+        rows = [item for book in books for item in layout.instruments_of[book]]
         venues[layout.names[row]] = Venue(
-            layout.names[row], row, spec, books, [item for book in books for item in layout.instruments_of[book]],
+            layout.names[row], row, spec, books, rows,
+            debts=[item for item in rows if layout.instruments.kind[item] == InstrumentKind.DEBT],
             fund=layout.fund.get(row, -1), claim=layout.claim.get(row, -1),
             engine=spec.liquidation.engine.build() if isinstance(spec, Exchange) else None,
             layers=[] if isinstance(spec, Vault) else [layer.build() for layer in spec.waterfall],
         )  # fmt: skip
     return venues
-
-
-
