@@ -52,7 +52,11 @@ class Market:
         if flow == 0.0 or depth <= 0.0:
             return 0.0, equity_price, 0.0
         factor = float(self.pricing.volatility_factor[instruments.asset[instrument]])
-        before, marked = float(instruments.flow[instrument]), float(self._flow_at_mark[instrument])
+        # Depth may have shrunk since: flow beyond the end of the book as it is now stands at its end.
+        before, marked = (
+            float(impact.fillable(float(done), depth, factor)) if done else 0.0
+            for done in (instruments.flow[instrument], self._flow_at_mark[instrument])
+        )
         rule = type(impact)
         filled = impact.fillable(before + flow, depth, factor) - before
         if filled * flow <= 0.0:
