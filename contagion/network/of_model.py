@@ -56,8 +56,8 @@ def graph_of(
     -------
     networkx.MultiDiGraph
         Nodes are agents by name (groups of one by their group's name) with ``type``, ``name``, ``net_worth`` [USD],
-        ``cash`` [USD] and ``status``; traders also with ``group``, ``archetype``, and ``leverage`` where they have
-        accounts; groups with ``members``.
+        ``cash`` [USD] and ``status`` (``active``, or what befell it); traders also with ``group``, ``archetype``, and
+        ``leverage`` where they have accounts; groups with ``members``.
 
     Raises
     ------
@@ -211,7 +211,7 @@ def _nodes(world: World, traders: Traders) -> tuple[list[str], np.ndarray, list[
     np.bitwise_or.at(status, node_of[shown], agents.status[shown])
     nodes = [
         {"type": AgentKind(kind).name.lower() if row < first else "trader", "name": name, "net_worth": net, "cash": own,
-         "status": ", ".join(word for bit, word in _STATUS.items() if value & bit)}
+         "status": ", ".join(word for bit, word in _STATUS.items() if value & bit) or "active"}
         for row, (name, kind, net, own, value) in enumerate(
             zip(names, [*agents.kind[:first].tolist()] + [0] * (count - first), worth.tolist(), cash.tolist(),
                 status.tolist(), strict=True))

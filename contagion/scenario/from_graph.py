@@ -45,7 +45,7 @@ def given_graph(source: nx.Graph | str | Path | Mapping[str, Any], rng: int, **r
     return read_graph(source, **reading)
 
 
-def scenario_from_graph(graph: nx.MultiDiGraph, base: Scenario | str | None = None) -> Scenario:
+def scenario_from_graph(graph: nx.MultiDiGraph, base: Scenario | Mapping[str, Any] | str | None = None) -> Scenario:
     """The base scenario with the agents and exposures of a graph in place of its own.
 
     Nodes by ``type``: ``outside`` (one, called so), ``exchange``, ``protocol`` (or ``vault``), ``fund`` (called
@@ -64,24 +64,25 @@ def scenario_from_graph(graph: nx.MultiDiGraph, base: Scenario | str | None = No
 
     Exchanges and protocols that the base declares under the name of a node keep the base's rules; others have the
     defaults of the schema. ``cash`` of a vault or trader node is what it has in hand [USD]; a vault's is otherwise what
-    was paid in and is not invested. Market makers and keepers of the base stay where their venues are in the graph and
+    was paid in and is not invested. A vault's ``redemption`` is ``open`` or ``halted``. Market makers and keepers of the base stay where their venues are in the graph and
     no node belongs to their group. Its other venues, protocols, traders and loans don't.
 
     Parameters
     ----------
     graph : networkx.MultiDiGraph
         As :func:`given_graph` returns it.
-    base : Scenario or str, optional
-        Assets, prices, steps, shocks and rules; default ``quickstart``.
+    base : Scenario, mapping or str, optional
+        Assets, prices, steps, shocks and rules; default ``quickstart``. The shocks of a mapping may name the graph's
+        nodes.
 
     Raises
     ------
     InputError
         A node or edge that no scenario can say, or something that neither the graph nor the base says.
     """
-    base = load_scenario("quickstart" if base is None else base)
+    base, shocks = _base(base)
     parts = _Parts(graph, base)
-    data = base.model_dump(mode="json")
+    data = base.model_dump(mode="json") | {"shocks": shocks}
     data["exchanges"] = {name: parts.exchange(name) for name in parts.of_kind("exchange")}
     data["protocols"] = {name: parts.protocol(name) for name in parts.of_kind("protocol")}
     stay = parts.kept_groups()
@@ -102,6 +103,14 @@ def scenario_from_graph(graph: nx.MultiDiGraph, base: Scenario | str | None = No
             raise InputError(f"node {name}, custody", amount, f"at most the USD its customers have there, {custody:g}")
         data["exchanges"][name] |= {"lent_to": debtor, "reserve_ratio": 1.0 - amount / custody}
     return load_scenario(data)
+
+
+def _base(base: Scenario | Mapping[str, Any] | str | None) -> tuple[Scenario, list[Any]]:
+    """The base, and its shocks as plain data: their targets are checked where the graph's nodes are known."""
+    if isinstance(base, Mapping):
+        return load_scenario({**base, "shocks": []}), list(base.get("shocks") or [])
+    scenario = load_scenario("quickstart" if base is None else base)
+    return scenario, scenario.model_dump(mode="json")["shocks"]
 
 
 class _Parts:
@@ -249,6 +258,8 @@ class _Parts:
         data = {"deposits": by_outside + (rest if rest > dust else 0.0), "holds": holds, "backs": None}
         if backed:
             data |= {"backs": backed[0][0], "backstop_share": min(1.0, backed[0][1] / free)}
+        if "redemption" in self.graph.nodes[name]:
+            data["redemption"] = self.graph.nodes[name]["redemption"]
         return spec.model_dump(mode="json") | data
 
     # -- credit and the rest ------------------------------------------------------------------------------------
