@@ -95,7 +95,7 @@ class Recorder:
             ROUND_COLUMNS[3:], "float64"))
 
     def agents(self) -> pd.DataFrame:
-        """Final state, one row an agent: who it is, its status, opening and final net worth, change, cash, burden. [USD]
+        """Final state, one row an agent: who it is, its status, opening and final net worth, cash, burden. [USD]
 
         ``burden`` is what it bore of socialised losses in the end (:class:`~contagion.outcomes.incidence.Burden`).
         """
