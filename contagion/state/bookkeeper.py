@@ -158,20 +158,28 @@ class Bookkeeper:
     def charge(self, cause: Cause, accounts, payee: int, amount, layer: int = -1, deficit=-1) -> None:
         """Take from account balances for an agent: fees, haircuts. Negative amounts are paid in. [USD]
 
-        Where the payee is the venue itself its debt to the account falls and no cash moves.
+        Where the payee is the venue itself its debt to the account falls and no cash moves; so too where the venue
+        has not the cash to pass on (its custody was stolen, say): then the venue is the payee.
         """
         state = self.state
         accounts = np.atleast_1d(accounts)
         amount = np.broadcast_to(np.asarray(amount, dtype=np.float64), accounts.shape)
+        deficit = np.broadcast_to(deficit, accounts.shape)
         book = state.accounts.book[accounts]
         for row in np.unique(book):
             here = book == row
             venue, settle = int(state.books.venue[row]), int(state.books.settle[row])
             units = amount[here] / state.assets.fundamental[settle]
             self._change_balance(accounts[here], -units)
-            if payee != venue:
-                self._move_settlement(venue, payee, settle, units.sum())
-        self.book(cause, state.accounts.owner[accounts], payee, amount, layer, deficit)
+            receiver = payee if payee == venue or units.sum() <= self._in_hand(venue, settle) else venue
+            if receiver != venue:
+                self._move_settlement(venue, receiver, settle, units.sum())
+            self.book(cause, state.accounts.owner[accounts[here]], receiver, amount[here], layer, deficit[here])
+
+    def _in_hand(self, agent: int, asset: int) -> float:
+        """Units of a settlement asset in an agent's hands, cash for USD."""
+        state = self.state
+        return float(state.agents.cash[agent] if asset == 0 else state.holdings.units[self.slot(agent, asset)])
 
     def transfer_balance(self, cause: Cause, accounts, target: int, amount, layer: int = -1, deficit=-1) -> None:
         """Balance from accounts to another account of the same venue; no cash leaves the venue. [USD]"""
