@@ -64,8 +64,9 @@ def scenario_from_graph(graph: nx.MultiDiGraph, base: Scenario | Mapping[str, An
 
     Exchanges and protocols that the base declares under the name of a node keep the base's rules; others have the
     defaults of the schema. ``cash`` of a vault or trader node is what it has in hand [USD]; a vault's is otherwise what
-    was paid in and is not invested. A vault's ``redemption`` is ``open`` or ``halted``. Market makers and keepers of the base stay where their venues are in the graph and
-    no node belongs to their group. Its other venues, protocols, traders and loans don't.
+    was paid in and is not invested. A vault's ``redemption`` is ``open`` or ``halted``. Market makers and keepers of
+    the base stay where their venues are in the graph and no node belongs to their group. Its other venues, protocols,
+    traders and loans don't.
 
     Parameters
     ----------
