@@ -1,6 +1,7 @@
 """The command line: reads arguments, calls the package, and turns every expected error into one line.
 
-Exit codes: 0 done; 1 an internal error; 2 bad input, or results that could not be written; 130 interrupted.
+Exit codes: 0 done; 1 an internal error, or a conformance case that failed; 2 bad input, or results that could not be
+written; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from contagion.results import RunResult
     from contagion.scenario import Scenario
 
-OK, INTERNAL_ERROR, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+OK, INTERNAL_ERROR, CASE_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 1, 2, 130
 
 app = typer.Typer(
     name="contagion",
@@ -137,6 +138,23 @@ def schema() -> None:
     from contagion.scenario import scenario_schema
 
     typer.echo(json.dumps(scenario_schema(), indent=2))
+
+
+@app.command()
+def conformance(
+    folder: Annotated[
+        str | None, typer.Argument(metavar="[DIR]", help="Folder of case files; the checkout's own if not given.")
+    ] = None,
+) -> None:
+    """Run published cases through the model's own functions; exit code 1 if one fails."""
+    from contagion.conformance import Status, run_folder
+    from contagion.conformance.report import data_folder, default_folder, report
+    from contagion.terminal import stdout
+
+    outcomes = run_folder(folder or default_folder(), data_folder())
+    stdout().print(report(outcomes))
+    if any(outcome.status is Status.FAILED for outcome in outcomes):
+        raise typer.Exit(CASE_FAILED)
 
 
 def _load(name: str, overrides: dict[str, Any]) -> Scenario:
