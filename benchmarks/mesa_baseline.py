@@ -186,7 +186,7 @@ class MesaExchangeModel(mesa.Model):
             self.moved = True
 
     def round(self) -> bool:
-        liquidated = bool(self.breached) and self.exchange.liquidate(self.breached)
+        liquidated = self.exchange.liquidate(self.breached)
         return self.exchange.allocate() or liquidated
 
     # -- records ------------------------------------------------------------------------------------------------

@@ -60,6 +60,8 @@ class ContagionModel(LazyAgents, mesa.Model):
         During a step: the books do not add up.
     """
 
+    scenario = None  # Mesa 3.5 would write into a scenario it is handed; ours is frozen
+
     def __init__(
         self, scenario: Scenario | str | None = None, rng: int | None = None, *, keep_ledger: bool = True, **overrides
     ) -> None:
@@ -158,8 +160,9 @@ class ContagionModel(LazyAgents, mesa.Model):
         world = self.world
         world.bookkeeper.ledger.round = number
         happened = False
-        if len(self.audit.breached):
+        if len(self.audit.breached) or self.liquidation.has_inventory:
             happened |= self.liquidation.run(self.audit.breached)
+        if len(self.audit.breached):
             happened |= self.lending.liquidate()
         world.bookkeeper.phase = _ALLOCATE
         happened |= self.waterfall.allocate()

@@ -41,6 +41,11 @@ class Liquidation:
         if self._used:
             self._used.clear()
 
+    @property
+    def has_inventory(self) -> bool:
+        """Whether a takeover account may hold units that nobody took."""
+        return bool(self._houses)
+
     def run(self, breached: np.ndarray) -> bool:
         """Close and take over; returns whether anything happened."""
         state = self.world.state
