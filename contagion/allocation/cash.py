@@ -43,7 +43,9 @@ class VenueEquity(Layer):
     limit: Cap = None
 
     def bear(self, case: Case) -> Iterator[Payment]:
-        capital = max(0.0, own_capital(case.world, case.venue))
+        capital = own_capital(case.world, case.venue)
+        custody = float(case.world.state.agents.cash[case.venue.row])
+        capital = capital if capital > 1e-12 * custody else 0.0  # below that it is the rounding of a sum
         if self.limit is not None:
             capital = min(capital, max(0.0, self.limit - case.borne))
         limits = np.array([capital])

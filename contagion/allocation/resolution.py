@@ -86,7 +86,8 @@ class Insolvency:
                 continue
             owed = state.accounts.balance[accounts]
             custody = state.agents.cash[venue.row] if settle == 0 else self._held(venue.row, settle)
-            recovery = min(1.0, max(0.0, float(custody)) / float(owed.sum()))
+            recovery = max(0.0, float(custody)) / float(owed.sum())
+            recovery = recovery if recovery < 1.0 - 1e-12 else 1.0
             self.world.count(f"recovery.{venue.name}", recovery)
             loss = owed * (1.0 - recovery) * state.assets.fundamental[settle]
             bookkeeper.charge(Cause.RESOLUTION, accounts, venue.row, loss)

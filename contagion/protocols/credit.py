@@ -67,7 +67,8 @@ class Credit:
         state = self.world.state
         cash = float(state.agents.cash[agent])
         if state.agents.kind[agent] == AgentKind.EXCHANGE:
-            cash -= float(state.books.owed[state.books.venue == agent].sum())
+            owed = float(state.books.owed[state.books.venue == agent].sum())
+            cash = cash - owed if cash - owed > 1e-12 * owed else 0.0  # below that it is the rounding of a sum
         return max(0.0, cash)
 
     def _book(self, rows: np.ndarray, agents: np.ndarray, means: np.ndarray, liabilities: np.ndarray) -> None:
