@@ -149,6 +149,25 @@ def test_issuers_that_hold_each_other():
     np.testing.assert_allclose(table[0], [0.0, 0.0, 200 / 3, 100 / 3], atol=1e-6)
 
 
+def test_an_issuer_keeps_its_own_loss_once():
+    # Issuer 0 lost 20 itself. It bears 30, and 50 more that reach it later through issuer 1: 60 go on to group 2.
+    shares = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], np.zeros(3)])
+    for order in ([0, 1], [1, 0]):
+        table, _ = _pass_on(np.array([[30.0, 50.0, 0.0]]), shares, order, np.array([20.0, 0.0]))
+        np.testing.assert_allclose(table[0], [20.0, 0.0, 60.0])
+
+
+def test_collateral_in_custody_is_the_borrowers():
+    """The pool of quickstart keeps vault shares that its borrowers pledged, and owns none."""
+    world = ran("quickstart").world
+    pool, vault = world.agent_rows["pool"], world.state.assets.row("backstop")
+    custody = [(holder, loss) for asset, holder, loss in world.incidence.claim_losses() if asset == vault]
+    holder, loss = custody[0]
+    assert loss.sum() > 1.0 and pool in holder
+    assert loss[holder == pool].sum() <= 1e-6  # what was left of loans it wrote off became its own, a gain
+    assert loss_table(world).loc["perp", "borrower"] > 1.0
+
+
 def test_depositors_lose_what_their_claims_lost():
     """Depositors own cash and claims only: losses on claims and at withdrawal are all that they lose."""
     for name in ("crisis", "quickstart"):
