@@ -282,10 +282,7 @@ def _gather_accounts(
         cost[count], profit[count], notional[count] = scale * paid, scale * gain, scale * gross
         equity[count], maintenance[count] = scale * total, requirement[account]
         count += 1
-    return (
-        kept[:count].copy(), cost[:count].copy(), profit[:count].copy(), notional[:count].copy(),
-        equity[:count].copy(), maintenance[:count].copy(),
-    )  # fmt: skip
+    return kept[:count], cost[:count], profit[:count], notional[:count], equity[:count], maintenance[:count]
 
 
 assert len(fields(Candidates)) == 9  # the kernels return columns in the order of the fields

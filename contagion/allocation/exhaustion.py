@@ -5,22 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.allocation.cash import InsuranceFund, ProfitHaircut, VenueEquity, own_capital
-from contagion.allocation.checks import RELATIVE, equity_and_profit, fail, settle_price
+from contagion.allocation.checks import RELATIVE, fail
 from contagion.allocation.layer import Case, Layer
 from contagion.allocation.positions import AutoDeleverage
+from contagion.allocation.standing import equity_and_profit, settle_price
 from contagion.allocation.transfers import means_of
 from contagion.state.codes import AccountFlag
 
 
-def check_exhausted(case: Case, place: int, layer: Layer, used: bool) -> None:
+def check_exhausted(case: Case, place: int, layer: Layer, used: bool, before: float) -> None:
     """A fund or capital that leaves a deficit open has nothing left, and no other layer idles while it can bear.
+
+    `before` is what was open when the layer was asked. [USD]
 
     Raises
     ------
     InvariantError
         Names phase, step, round, agent and amount.
     """
-    left, agent, slack = 0.0, case.venue.row, RELATIVE * max(1.0, case.need)
+    left, agent, slack = 0.0, case.venue.row, RELATIVE * max(1.0, before)
     if case.need <= slack:
         return
     if isinstance(layer, InsuranceFund) and case.venue.fund >= 0:

@@ -19,22 +19,27 @@ def pair(payments, claims):
     Returns
     -------
     tuple of ndarray
-        Row of the payment, row of the claim, amount of each piece; the last claim takes what rounding leaves.
+        Row of the payment, row of the claim, amount of each piece. A claim that a payment meets but for the rounding of
+        the total is met exactly; the last claim takes what is left.
     """
     size = len(payments) + len(claims)
     payer, claim, amount = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size)
     count, j = 0, 0
     room = claims[0]
+    rounding = 1e-13 * payments.sum()
     for i in range(len(payments)):
         left = payments[i]
         while left > 0.0:
             while room <= 0.0 and j < len(claims) - 1:
                 j += 1
                 room = claims[j]
-            part = left if j == len(claims) - 1 else min(left, room)
+            if abs(left - room) <= rounding:
+                part, left = room, 0.0
+            else:
+                part = left if j == len(claims) - 1 else min(left, room)
+                left -= part
             payer[count], claim[count], amount[count] = i, j, part
             count += 1
-            left -= part
             room -= part
     return payer[:count].copy(), claim[:count].copy(), amount[:count].copy()
 

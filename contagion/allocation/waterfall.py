@@ -163,7 +163,7 @@ class Waterfall:
             else:
                 self._move(case, place, name, layer, item)
             case.borne = self._borne.get((case.venue.row, place), 0.0) + before - case.need
-        check_exhausted(case, place, layer, used)
+        check_exhausted(case, place, layer, used, before)
         self._borne[case.venue.row, place] = self._borne.get((case.venue.row, place), 0.0) + before - case.need
 
     # -- money ----------------------------------------------------------------------------------------------------
@@ -172,6 +172,14 @@ class Waterfall:
         check_payment(case, place, layer, payment, self.evidence)
         total, need = float(payment.amounts.sum()), case.need
         if total <= 0.0:
+            return
+        if payment.accounts is not None and payment.deficits is None and len(case.roots) == 1:
+            root = int(case.roots[0])
+            paid = self.world.bookkeeper.collect(
+                Cause.ALLOCATION, payment.accounts, case.venue.row, payment.amounts, name, root
+            )
+            self._credit(case, np.array([paid]))
+            self._reduce(case, np.array([paid]))
             return
         some = np.flatnonzero(payment.amounts > 0.0)
         amounts, claim_of = payment.amounts[some], None
@@ -232,9 +240,10 @@ class Waterfall:
         for lot, value in zip(chosen, values, strict=True):
             collected[case.roots == lots.deficit[lot]] += value
         claims = np.minimum(np.maximum(0.0, collected), case.open)
-        keys = state.accounts.key[state.positions.account[item.positions]]
-        order = np.argsort(keys, kind="stable")
-        rows, units = item.positions[order], item.units[order]
+        rows, units = item.positions, item.units
+        if np.count_nonzero(claims) != 1 or float(values.sum()) > float(claims.sum()):  # who pays for which is by key
+            order = np.argsort(state.accounts.key[state.positions.account[rows]], kind="stable")
+            rows, units = rows[order], units[order]
         into = bookkeeper.takeover_position(lots.takeover, lots.instrument)
         losses = move_positions(bookkeeper, rows, units, into, price)
         check_losses(case, place, item, float(losses.sum()), float(values.sum()))
