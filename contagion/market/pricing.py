@@ -11,6 +11,7 @@ from contagion.errors import InputError
 from contagion.scenario.schema import LendingPool
 from contagion.state.codes import Cause, InstrumentKind, Phase
 from contagion.state.world import World
+from contagion.streams import content_key
 
 _LINEAR, _INVERSE, _SPOT, _DEBT = (int(kind) for kind in InstrumentKind)
 _MARK, _FUNDING = Phase.MARK, Cause.FUNDING
@@ -56,6 +57,7 @@ class Pricing:
         self.has_oracles = any(isinstance(venue.spec, LendingPool) for venue in world.venues.values())
         self.has_noise = bool(self.noise_scale.any())
         self.noise = np.zeros(rows)
+        self._noise_keys = np.array([content_key("oracle", name) for name in state.instruments.names], np.uint64)
         self.history = np.empty((int(self.latency.max(initial=0)) + 1, 2, assets))
         self.history[:, 0], self.history[:, 1] = state.assets.market, state.assets.redemption
         self.jumps = np.zeros(assets)  # log price gaps of shocks so far
@@ -169,9 +171,9 @@ class Pricing:
         state, world = self.world.state, self.world
         assets, instruments = state.assets, state.instruments
         if self.has_noise:
-            keys = np.arange(len(instruments.names), dtype=np.uint64)
-            draws = world.streams.generator("oracle noise", step).standard_normal(len(keys))
-            self.noise = self.noise_scale * draws
+            from scipy.special import ndtri
+
+            self.noise = self.noise_scale * ndtri(world.streams.uniforms("oracle noise", self._noise_keys, step))
         _advance(
             world.path[step], self.jumps, assets.endogenous, assets.index, self.n_market, self.extrema, self.decay,
             instruments.basis, instruments.temporary, instruments.flow, instruments.depth, self.arbitrage_speed,
