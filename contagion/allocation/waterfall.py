@@ -241,7 +241,8 @@ class Waterfall:
             collected[case.roots == lots.deficit[lot]] += value
         claims = np.minimum(np.maximum(0.0, collected), case.open)
         rows, units = item.positions, item.units
-        if np.count_nonzero(claims) != 1 or float(values.sum()) > float(claims.sum()):  # who pays for which is by key
+        beyond = float(values.sum()) - float(claims.sum())
+        if np.count_nonzero(claims) != 1 or beyond > 1e-12 * float(claims.sum()):  # by key who pays for which
             order = np.argsort(state.accounts.key[state.positions.account[rows]], kind="stable")
             rows, units = rows[order], units[order]
         into = bookkeeper.takeover_position(lots.takeover, lots.instrument)

@@ -14,6 +14,7 @@ import numpy as np
 
 from contagion.state.codes import AccountFlag, Cause, InstrumentKind, Phase
 from contagion.state.ledger import Ledger
+from contagion.state.posting import collect_from_accounts, post_rows
 from contagion.state.tables import State
 
 
@@ -75,8 +76,7 @@ class Bookkeeper:
     def _post(self, rows: np.ndarray) -> None:
         worth = self.state.agents.worth
         self.posted += len(rows)
-        np.subtract.at(worth, rows["payer"], rows["amount"])
-        np.add.at(worth, rows["payee"], rows["amount"])
+        post_rows(rows["payer"], rows["payee"], rows["amount"], worth)
 
     # -- cash ---------------------------------------------------------------------------------------------------
 
@@ -180,6 +180,26 @@ class Bookkeeper:
         """Units of a settlement asset in an agent's hands, cash for USD."""
         state = self.state
         return float(state.agents.cash[agent] if asset == 0 else state.holdings.units[self.slot(agent, asset)])
+
+    def collect(
+        self, cause: Cause, accounts: np.ndarray, venue: int, amounts: np.ndarray, layer: int, deficit: int
+    ) -> float:
+        """Take amounts from many accounts of one venue for the venue itself; one row per payer. Returns the sum. [USD]
+
+        The same as :meth:`charge` for one deficit, in one pass; amounts that are not positive are left out.
+        """
+        state, ledger = self.state, self.ledger
+        start = len(ledger)
+        rows = ledger.room(len(accounts))
+        settle = state.books.settle
+        count, total = collect_from_accounts(
+            accounts, amounts, rows, ledger.step, ledger.round, int(self.phase), int(cause), layer, deficit, venue,
+            state.accounts.owner, state.accounts.book, state.accounts.balance, state.books.balance,
+            state.assets.fundamental[settle], self.audited_settle[settle], state.agents.worth,
+        )  # fmt: skip
+        ledger.keep_first(start + count)
+        self.posted += count
+        return total
 
     def transfer_balance(self, cause: Cause, accounts, target: int, amount, layer: int = -1, deficit=-1) -> None:
         """Balance from accounts to another account of the same venue; no cash leaves the venue. [USD]"""

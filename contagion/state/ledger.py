@@ -91,14 +91,21 @@ class Ledger:
         self, phase: Phase, cause: Cause, payer, payee, amount: np.ndarray, layer: int = -1, deficit=-1
     ) -> np.ndarray:
         """Append rows; `payer`, `payee` and `deficit` broadcast against `amount`, which must not be negative."""
-        count = len(amount)
-        self._reserve(count)
-        rows = self._rows[self._size : self._size + count]
+        rows = self.room(len(amount))
         rows["step"], rows["round"], rows["phase"], rows["cause"] = self.step, self.round, phase, cause
         rows["layer"], rows["deficit"], rows["payer"], rows["payee"] = layer, deficit, payer, payee
         rows["amount"] = amount
-        self._size += count
         return rows
+
+    def room(self, count: int) -> np.ndarray:
+        """Append rows for the caller to fill; :meth:`keep_first` gives back what it did not use."""
+        self._reserve(count)
+        self._size += count
+        return self._rows[self._size - count : self._size]
+
+    def keep_first(self, size: int) -> None:
+        """Drop rows that were appended and not filled, so that `size` are left."""
+        self._size = size
 
     def append_one(
         self, phase: Phase, cause: Cause, payer: int, payee: int, amount: float, layer: int = -1, deficit: int = -1
