@@ -17,6 +17,7 @@ from contagion.allocation.resolution import Insolvency
 from contagion.allocation.waterfall import Waterfall
 from contagion.liquidation.closing import Liquidation
 from contagion.margin.audit import Audit
+from contagion.market.breakers import CircuitBreakers
 from contagion.market.flow import Market
 from contagion.market.pricing import Pricing
 from contagion.outcomes.record import Recorder
@@ -83,6 +84,7 @@ class ContagionModel(LazyAgents, mesa.Model):
         self.step_number = 0
         self.pricing = world.pricing = Pricing(world)
         self.market = world.market = Market(world, self.pricing)
+        self.breakers = CircuitBreakers(world)
         self.audit = Audit(world)
         self.calls = MarginCalls(world)
         self.decisions = Decisions(world, self)
@@ -97,10 +99,10 @@ class ContagionModel(LazyAgents, mesa.Model):
         self.recorder = Recorder(world)
         self.pricing.reprice()
         if self.claims.solve():
-            # The opening books claims at par; net worth at the opening counts them at their issuers' balance sheets.
             self.pricing.reprice()
-            self.audit.run()
-            world.state.agents.opening[:] = world.state.agents.worth
+        # The opening books claims at par; net worth at the opening counts them at their issuers' balance sheets.
+        self.audit.run()
+        world.state.agents.opening[:] = world.state.agents.worth
         self.decisions.update_quotes()
 
     # -- a step -------------------------------------------------------------------------------------------------
@@ -145,6 +147,8 @@ class ContagionModel(LazyAgents, mesa.Model):
         self.world.bookkeeper.phase = _MARK
         if self.claims.solve():
             self.pricing.reprice()
+        if self.breakers.active:
+            self.breakers.watch()
         self.market.open_round()
         self.audit.run()
         self._breached_first = len(self.audit.breached)
