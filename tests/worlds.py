@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 from typing import Any
 
 from contagion.scenario.loader import load_scenario
@@ -71,9 +72,9 @@ def crisis() -> dict[str, Any]:
             _directional("bets", "perp", 30),
             _directional("more_bets", "dex", 20),
             _directional("coin_bets", "coin", 20),
-            {"archetype": "market_maker", "venue": "perp", "count": 2, "capital": 2e6, "parameters": {"depth": 2e5}},
-            {"archetype": "market_maker", "venue": "dex", "count": 2, "capital": 2e6, "parameters": {"depth": 2e5}},
-            {"archetype": "market_maker", "venue": "coin", "count": 2, "capital": 2e6, "parameters": {"depth": 2e5}},
+            _makers("perp"),
+            _makers("dex"),
+            _makers("coin"),
             {"archetype": "borrower", "venue": "pool", "count": 10, "size": {"fixed": 3e4}, "leverage": {"fixed": 3.5}},
             {"archetype": "keeper", "venue": "pool", "count": 2, "capital": 2e5},
             {"archetype": "depositor", "venue": ["hlp", "pool"], "count": 6, "capital": 2e4},
@@ -90,6 +91,32 @@ def _directional(name: str, venue: str, count: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _makers(venue: str) -> dict[str, Any]:
+    return {
+        "archetype": "market_maker", "name": f"{venue}_makers", "venue": venue, "count": 2, "capital": 2e6,
+        "parameters": {"depth": 2e5},
+    }  # fmt: skip
+
+
 def scenario(data: dict[str, Any], **overrides: Any) -> Scenario:
     """The scenario of plain data, overrides by path (``__`` or ``.`` between names)."""
     return load_scenario(copy.deepcopy(data), {path.replace("__", "."): value for path, value in overrides.items()})
+
+
+def permuted(data: dict[str, Any], seed: int) -> dict[str, Any]:
+    """The same world with its trader groups, venues, protocols and assets written down in another order."""
+    shuffle = random.Random(seed).shuffle
+    found = copy.deepcopy(data)
+    shuffle(found["traders"])
+    for section in ("exchanges", "protocols", "assets"):
+        entries = list(found[section].items())
+        shuffle(entries)
+        found[section] = dict(entries)
+    return found
+
+
+def quiet(data: dict[str, Any]) -> dict[str, Any]:
+    """The same world without shocks, and with hardly a move of prices."""
+    found = copy.deepcopy(data) | {"shocks": []}
+    found["assets"] = {name: asset | {"volatility": 0.01} for name, asset in found["assets"].items()}
+    return found
