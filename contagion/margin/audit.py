@@ -17,6 +17,7 @@ from contagion.margin.kernels import (
     settle_suspects,
     sum_accounts,
 )
+from contagion.margin.requirements import Requirements
 from contagion.state.codes import OUTSIDE_CAUSES, Cause, InstrumentKind, Phase
 from contagion.state.world import World
 
@@ -37,6 +38,7 @@ class Audit:
     def __init__(self, world: World) -> None:
         state = world.state
         self.world = world
+        world.margin = Requirements(world)
         accounts, agents = len(state.accounts.balance), state.n_agents
         self._breached = np.empty(accounts, np.int32)
         self._warned = np.empty(accounts, np.int32)
@@ -62,7 +64,7 @@ class Audit:
         )  # fmt: skip
         self._tiers = (
             instruments.long_only, instruments.tier_start, instruments.tier_floor, instruments.tier_rate,
-            instruments.tier_deduction,
+            instruments.tier_deduction, instruments.add_on,
         )  # fmt: skip
         self._position_columns = (positions.instrument, positions.units)
         self._book_columns = (books.warning, self._settle, self._settle_audited, books.venue)
@@ -79,17 +81,22 @@ class Audit:
         """
         world, state = self.world, self.world.state
         agents, instruments, books = state.agents, state.instruments, state.books
+        margin = world.margin
+        if margin.moves:
+            margin.refresh()
         audit_agents(
             0, state.n_agents, agents.cash, agents.worth, *self._agent_columns, *self._account_columns,
             books.settle, world.bookkeeper.audited_settle, books.warning, self._settle, self._settle_audited,
             books.venue, *self._position_columns,
             instruments.mark, instruments.equity_price, instruments.value_price, instruments.audited_price,
-            *self._tiers, books.owed, books.shortfall, self._breached, self._warned, self._limited,
+            *self._tiers, margin.scan, books.owed, books.shortfall, self._breached, self._warned, self._limited,
             self._limited_change, self._suspects, self._suspect_worth, self._suspect_gross, self._counts, TOLERANCE,
             state.first_trader,
         )  # fmt: skip
         n_breached, n_warned, n_limited, n_suspects, _, _ = self._counts.tolist()
         self.breached, self.warned = self._breached[:n_breached], self._warned[:n_warned]
+        if margin.moves:
+            margin.count_calls(np.concatenate((self.breached, self.warned)))
         if n_limited:
             self._book_limited_liability(n_limited)
         self._settle_suspects(n_suspects)

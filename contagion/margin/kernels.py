@@ -17,28 +17,34 @@ _EQUITY, _VALUE, _AUDITED, _MARK, _CEILING, _LONG, _SHORT = range(7)
 
 @nb.njit(cache=True)
 def _columns(
-    equity_price, value_price, audited_price, mark, long_only, tier_start, tier_floor, tier_rate
+    equity_price, value_price, audited_price, mark, long_only, tier_start, tier_floor, tier_rate, add_on
 ):  # fmt: skip
-    """What a pass needs of each instrument in one row: three prices, and the first tier (ceiling, rates by side)."""
+    """What a pass needs of each instrument in one row: three prices, and the first tier (ceiling, rates by side).
+
+    Rates that grow with size are no constants of a tier: a ceiling of 0 sends every notional the long way.
+    """
     table = np.empty((len(mark), 7))
     for k in range(len(mark)):
         first = tier_start[k]
         table[k, _EQUITY], table[k, _VALUE] = equity_price[k], value_price[k]
         table[k, _AUDITED], table[k, _MARK] = audited_price[k], mark[k]
         table[k, _CEILING] = tier_floor[first + 1] if tier_start[k + 1] - first > 1 else np.inf
-        table[k, _LONG] = tier_rate[first]
-        table[k, _SHORT] = 0.0 if long_only[k] else tier_rate[first]
+        if add_on[k, 0] != 0.0:
+            table[k, _CEILING] = 0.0
+        table[k, _LONG] = tier_rate[first] + add_on[k, 2]
+        table[k, _SHORT] = 0.0 if long_only[k] else tier_rate[first] + add_on[k, 3]
     return table
 
 
 @nb.njit(cache=True)
-def requirement_above(notional, instrument, tier_start, tier_floor, tier_rate, tier_deduction):
-    """MM(N) = N r_k - c_k in the tier of the notional, for notionals above the first tier. [settlement asset]"""
+def requirement_above(notional, units, instrument, tier_start, tier_floor, tier_rate, tier_deduction, add_on):
+    """MM(N) = N (r_k + slope |u| + add-on of the side) - c_k in the tier of the notional. [settlement asset]"""
     tier = tier_start[instrument]
     last = tier_start[instrument + 1] - 1
     while tier < last and notional >= tier_floor[tier + 1]:
         tier += 1
-    return notional * tier_rate[tier] - tier_deduction[tier]
+    extra = add_on[instrument, 0] * abs(units) + (add_on[instrument, 2] if units > 0.0 else add_on[instrument, 3])
+    return notional * (tier_rate[tier] + extra) - tier_deduction[tier]
 
 
 @nb.njit(cache=True)
@@ -46,8 +52,8 @@ def audit_agents(
     first, last, cash, worth, account_start, holding_start, holding_asset, holding_units, fundamental, audited,
     book, start, balance, equity, requirement, value, flags, book_settle, assets_audited, warning, settle,
     settle_audited, book_venue, position_instrument, units, mark, equity_price, value_price, audited_price, long_only,
-    tier_start, tier_floor, tier_rate, tier_deduction, owed, shortfall, breached, warned, limited, limited_change,
-    suspects, suspect_worth, suspect_gross, counts, tolerance, strict_from,
+    tier_start, tier_floor, tier_rate, tier_deduction, add_on, scan, owed, shortfall, breached, warned, limited,
+    limited_change, suspects, suspect_worth, suspect_gross, counts, tolerance, strict_from,
 ):  # fmt: skip
     """Mark every account of agents `first`..`last`, list what needs attention, and check net worth.
 
@@ -56,15 +62,21 @@ def audit_agents(
     `suspects` for the caller to settle; institutions (rows below `strict_from`) always do.
 
     counts: 0 breached, 1 warned, 2 limited, 3 suspects; 4 and 5: an agent with negative cash, or holdings, or -1.
-    Also settles what a settlement asset is worth now and at the last audit, by book.
+    Also settles what a settlement asset is worth now and at the last audit, by book. Where a book has portfolio margin
+    (`scan`, none if no book has), the requirement of its accounts stands in `requirement` already [settlement asset].
     """
     for b in range(len(settle)):
         settle[b] = fundamental[book_settle[b]]
         settle_audited[b] = assets_audited[book_settle[b]]
         owed[b] = shortfall[b] = 0.0
     negative_cash, negative_holding = -1, -1
+    two_prices = False  # margin and net worth value spot and debt differently; contracts have one price
+    for k in range(len(mark)):
+        two_prices |= equity_price[k] != value_price[k]
     # Unsigned indices spare the wrap-around test of every access: a third of the time of the pass.
-    table = _columns(equity_price, value_price, audited_price, mark, long_only, tier_start, tier_floor, tier_rate)
+    table = _columns(
+        equity_price, value_price, audited_price, mark, long_only, tier_start, tier_floor, tier_rate, add_on
+    )  # fmt: skip
     one = np.uint64(1)
     n_breached, n_warned, n_limited, n_suspects = 0, 0, 0, 0
     next_account = np.uint64(account_start[first])
@@ -79,30 +91,35 @@ def audit_agents(
         for a in range(account, next_account):
             b = np.uint64(book[a])
             held = balance[a]
-            margin_equity, value_equity, before, need, size = held, held, held, 0.0, abs(held)
-            open_position = False
+            margin_equity, value_equity, before, need, size = held, held, held, 0.0, 0.0
             position = next_position
             next_position = np.uint64(start[a + one])
             for p in range(position, next_position):
                 u = units[p]
                 k = np.uint64(position_instrument[p])
                 margin_equity += u * table[k, _EQUITY]
-                worth_now = u * table[k, _VALUE]
-                value_equity += worth_now
                 before += u * table[k, _AUDITED]
-                size += abs(worth_now)
                 notional = abs(u) * table[k, _MARK]
+                size += notional
                 if notional < table[k, _CEILING]:
                     need += notional * (table[k, _LONG] if u > 0.0 else table[k, _SHORT])
                 else:
-                    need += requirement_above(notional, k, tier_start, tier_floor, tier_rate, tier_deduction)
-                open_position |= u != 0.0
+                    need += requirement_above(
+                        notional, u, k, tier_start, tier_floor, tier_rate, tier_deduction, add_on
+                    )  # fmt: skip
+                if two_prices:
+                    value_equity += u * table[k, _VALUE]
+            if not two_prices:
+                value_equity = margin_equity
+            open_position = size > 0.0
+            if scan is not None and scan[b, 3] > 0.0:
+                need = requirement[a]
             price = settle[b]
             value_usd = value_equity * price
             revaluation += value_usd - before * settle_audited[b]
             equity[a] = margin_equity * price
             requirement[a] = need * price
-            gross += size * price
+            gross += (abs(held) + size) * price
             if book_venue[b] == agent:
                 continue  # a house account nets out of its venue's own worth
             under = flags[a] & _UNDER
@@ -165,9 +182,29 @@ def _margin(position, end, balance, position_instrument, units, table, tiers):
         if notional < table[k, _CEILING]:
             need += notional * (table[k, _LONG] if u > 0.0 else table[k, _SHORT])
         else:
-            need += requirement_above(notional, k, tiers[0], tiers[1], tiers[2], tiers[3])
+            need += requirement_above(notional, u, k, tiers[0], tiers[1], tiers[2], tiers[3], tiers[4])
         open_position |= u != 0.0
     return equity, need, size, open_position
+
+
+@nb.njit(cache=True)
+def margins(
+    accounts, start, balance, position_instrument, units, mark, equity_price, long_only, tier_start, tier_floor,
+    tier_rate, tier_deduction, add_on, equity, requirement, notional,
+):  # fmt: skip
+    """Equity, requirement and gross notional of listed accounts at the current marks. [settlement asset]
+
+    The requirement is that of the contracts' tiers and add-ons, whatever the book's rule.
+    """
+    table = _columns(
+        equity_price, equity_price, equity_price, mark, long_only, tier_start, tier_floor, tier_rate, add_on
+    )  # fmt: skip
+    tiers = (tier_start, tier_floor, tier_rate, tier_deduction, add_on)
+    for i in range(len(accounts)):
+        a = accounts[i]
+        equity[i], requirement[i], notional[i], _ = _margin(
+            np.uint64(start[a]), np.uint64(start[a + 1]), balance[a], position_instrument, units, table, tiers
+        )
 
 
 @nb.njit(cache=True)
@@ -175,14 +212,11 @@ def margin_of(
     accounts, start, balance, position_instrument, units, mark, equity_price, long_only, tier_start, tier_floor,
     tier_rate, tier_deduction, equity, requirement, notional,
 ):  # fmt: skip
-    """Equity, requirement and gross notional of listed accounts at the current marks. [settlement asset]"""
-    table = _columns(equity_price, equity_price, equity_price, mark, long_only, tier_start, tier_floor, tier_rate)
-    tiers = (tier_start, tier_floor, tier_rate, tier_deduction)
-    for i in range(len(accounts)):
-        a = accounts[i]
-        equity[i], requirement[i], notional[i], _ = _margin(
-            np.uint64(start[a]), np.uint64(start[a + 1]), balance[a], position_instrument, units, table, tiers
-        )
+    """:func:`margins` of contracts without add-ons."""
+    margins(
+        accounts, start, balance, position_instrument, units, mark, equity_price, long_only, tier_start, tier_floor,
+        tier_rate, tier_deduction, np.zeros((len(mark), 4)), equity, requirement, notional,
+    )  # fmt: skip
 
 
 @nb.njit(cache=True)

@@ -71,10 +71,20 @@ class Instruments:
     tier_initial: Floats  # initial margin rate inside the tier [1]
     haircut_value: Floats  # share of a positive unit that counts as margin equity [1]
     open_interest: Floats = None  # sum of positive units, refreshed by the audit after trades [units]
+    add_on: Floats = None  # shape (n, 4): maintenance and initial rate per unit of size, rate added to longs, shorts
+    delta: Floats = None  # change of a unit's value per unit of its underlying's price, options; 1 for others [1]
+    scan_loss: Floats = None  # shape (n, scenarios): weighted loss of a unit, portfolio margin [settlement asset]
 
     def __post_init__(self) -> None:
+        count = len(self.names)
         if self.open_interest is None:
-            self.open_interest = np.zeros(len(self.names))
+            self.open_interest = np.zeros(count)
+        if self.add_on is None:
+            self.add_on = np.zeros((count, 4))
+        if self.delta is None:
+            self.delta = np.ones(count)
+        if self.scan_loss is None:
+            self.scan_loss = np.zeros((count, 0))
 
 
 @dataclass(slots=True)
@@ -90,6 +100,15 @@ class Books:
     warning: Floats  # a margin call is sent when equity < warning * requirement [1]
     isolated: Ints  # 1: one account per position
     takeover: Ints  # account row of the takeover account, -1 if none
+    release: Floats = None  # multiple of initial margin that a withdrawal must leave [1]
+    # Portfolio margin, shape (n, 4): rates of net and hedged delta, fee, maintenance over initial; zeros: none
+    scan: Floats = None
+
+    def __post_init__(self) -> None:
+        if self.release is None:
+            self.release = np.ones(len(self.names))
+        if self.scan is None:
+            self.scan = np.zeros((len(self.names), 4))
 
 
 @dataclass(slots=True)

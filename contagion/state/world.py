@@ -57,6 +57,7 @@ class World:
     dt_years: float
     market: Any = None  # contagion.market.flow.Market, set by the model
     pricing: Any = None  # contagion.market.pricing.Pricing, set by the model
+    margin: Any = None  # contagion.margin.requirements.Requirements, set by the audit
     waterfall: Any = None  # contagion.allocation.waterfall.Waterfall, set by itself
     incidence: Any = None  # contagion.outcomes.incidence.Incidence, set by the recorder
     step: int = 0

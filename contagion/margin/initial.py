@@ -1,0 +1,106 @@
+"""Initial margin: what limits orders, withdrawals and what a backstop may take on. The one place it is computed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+
+from contagion.margin.portfolio import scan_accounts
+from contagion.state.tables import Books, Instruments
+
+
+class InitialTerms(NamedTuple):
+    """Columns that initial margin depends on."""
+
+    mark: np.ndarray
+    asset: np.ndarray
+    tier_start: np.ndarray
+    tier_floor: np.ndarray
+    tier_rate: np.ndarray
+    tier_initial: np.ndarray
+    add_on: np.ndarray
+    delta: np.ndarray
+    scan_loss: np.ndarray
+    scan: np.ndarray  # by book
+
+
+def initial_terms(instruments: Instruments, books: Books) -> InitialTerms:
+    """The columns as they are now, without a copy."""
+    return InitialTerms(
+        instruments.mark, instruments.asset, instruments.tier_start, instruments.tier_floor, instruments.tier_rate,
+        instruments.tier_initial, instruments.add_on, instruments.delta, instruments.scan_loss, books.scan,
+    )  # fmt: skip
+
+
+@nb.njit(cache=True)
+def initial_requirement(units, k, t):
+    """Initial margin of units of an instrument on their own: notional times the rate of its tier and its add-ons.
+
+    An add-on to the maintenance rate raises the initial rate in proportion. [settlement asset]
+    """
+    size = abs(units)
+    notional = size * t.mark[k]
+    tier, last = t.tier_start[k], t.tier_start[k + 1] - 1
+    while tier < last and notional >= t.tier_floor[tier + 1]:
+        tier += 1
+    rate = t.tier_initial[tier] + t.add_on[k, 1] * size
+    on_side = t.add_on[k, 2] if units > 0.0 else t.add_on[k, 3]
+    if on_side != 0.0:
+        rate += on_side * t.tier_initial[tier] / t.tier_rate[tier]
+    return notional * rate
+
+
+@nb.njit(cache=True)
+def initial_of(book, instrument, units, t):
+    """Initial margin of an account of a book holding these units. [settlement asset]
+
+    Under portfolio margin the scan of scenarios; else the sum over positions.
+    """
+    if t.scan[book, 3] > 0.0:
+        out = np.empty((1, 3))
+        start = np.array([0, len(units)])
+        scan_accounts(
+            np.zeros(1, np.int64), start, np.full(1, book), instrument, units, t.scan_loss, t.delta, t.mark, t.asset,
+            t.asset.max() + 1, t.scan, out,
+        )  # fmt: skip
+        return max(out[0, 0], out[0, 1]) + out[0, 2]
+    total = 0.0
+    for p in range(len(units)):
+        if units[p] != 0.0:
+            total += initial_requirement(units[p], np.int64(instrument[p]), t)
+    return total
+
+
+@nb.njit(cache=True)
+def initial_each(units, instrument, t):
+    """Initial margin of each of some positions on its own, shape of `units`. [settlement asset]"""
+    out = np.empty(len(units))
+    for i in range(len(units)):
+        out[i] = initial_requirement(units[i], np.int64(instrument[i]), t)
+    return out
+
+
+@nb.njit(cache=True)
+def initial_margins(accounts, start, book, instrument, units, t):
+    """Initial margin of listed accounts as they stand. [settlement asset]"""
+    out = np.empty(len(accounts))
+    for i in range(len(accounts)):
+        a = accounts[i]
+        out[i] = initial_of(book[a], instrument[start[a] : start[a + 1]], units[start[a] : start[a + 1]], t)
+    return out
+
+
+@nb.njit(cache=True)
+def free_margins(accounts, start, book, balance, instrument, units, equity_price, release, t):
+    """Equity of listed accounts above what a withdrawal must leave, may be negative. [settlement asset]"""
+    free = np.empty(len(accounts))
+    for i in range(len(accounts)):
+        a = accounts[i]
+        rows = slice(start[a], start[a + 1])
+        left = balance[a]
+        for p in range(start[a], start[a + 1]):
+            left += units[p] * equity_price[instrument[p]]
+        free[i] = left - release[book[a]] * initial_of(book[a], instrument[rows], units[rows], t)
+    return free
