@@ -15,6 +15,7 @@ from contagion.agents.lazy import LazyAgents
 from contagion.allocation.checks import check_allocation
 from contagion.allocation.resolution import Insolvency
 from contagion.allocation.waterfall import Waterfall
+from contagion.errors import InputError
 from contagion.liquidation.closing import Liquidation
 from contagion.margin.audit import Audit
 from contagion.market.flow import Market
@@ -121,8 +122,11 @@ class ContagionModel(LazyAgents, mesa.Model):
             self._mark_again(rounds)
         self._run()
         self._record(rounds)
+        self.running = self.step_number < self.scenario.steps
 
     def _open(self) -> None:
+        if self.step_number >= self.scenario.steps:
+            raise InputError("steps", self.step_number + 1, f"at most {self.scenario.steps} steps, as the scenario says")
         self.step_number += 1
         self.world.step = self.step_number
         self.world.bookkeeper.ledger.open_step(self.step_number)
