@@ -126,7 +126,7 @@ class ContagionModel(LazyAgents, mesa.Model):
 
     def _open(self) -> None:
         if self.step_number >= self.scenario.steps:
-            raise InputError("steps", self.step_number + 1, f"at most {self.scenario.steps} steps, as the scenario says")
+            raise InputError("steps", self.step_number + 1, f"at most {self.scenario.steps}, as the scenario says")
         self.step_number += 1
         self.world.step = self.step_number
         self.world.bookkeeper.ledger.open_step(self.step_number)
