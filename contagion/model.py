@@ -18,6 +18,7 @@ from contagion.allocation.waterfall import Waterfall
 from contagion.errors import InputError
 from contagion.liquidation.closing import Liquidation
 from contagion.margin.audit import Audit
+from contagion.market.breakers import CircuitBreakers
 from contagion.market.flow import Market
 from contagion.market.pricing import Pricing
 from contagion.outcomes.record import Recorder
@@ -84,6 +85,7 @@ class ContagionModel(LazyAgents, mesa.Model):
         self.step_number = 0
         self.pricing = world.pricing = Pricing(world)
         self.market = world.market = Market(world, self.pricing)
+        self.breakers = CircuitBreakers(world)
         self.audit = Audit(world)
         self.calls = MarginCalls(world)
         self.decisions = Decisions(world, self)
@@ -149,6 +151,8 @@ class ContagionModel(LazyAgents, mesa.Model):
         self.world.bookkeeper.phase = _MARK
         if self.claims.solve():
             self.pricing.reprice()
+        if self.breakers.active:
+            self.breakers.watch()
         self.market.open_round()
         self.audit.run()
         self._breached_first = len(self.audit.breached)

@@ -17,6 +17,7 @@ from contagion.agents import kernels, rules
 from contagion.agents.behaviours import Behaviour, Borrower, Intent, Market, MarketMaker, Observation
 from contagion.agents.memory import Memory
 from contagion.errors import InputError
+from contagion.market.limits import OrderLimits
 from contagion.state.codes import Cause, InstrumentKind, Phase
 from contagion.state.world import Group, World
 
@@ -43,6 +44,7 @@ class Decisions:
         self.world, self.model = world, model
         state = world.state
         self._borrowers = _borrowers(world)
+        self._limits = OrderLimits(world)
         trading = [group for group in world.groups if len(group.accounts) and _lane(group)]
         trading.sort(key=lambda group: _lane(group) != "built in")
         self._python = [(order, group) for order, group in enumerate(trading) if _lane(group) == "python"]
@@ -142,6 +144,8 @@ class Decisions:
             units = np.bincount(place, weights=np.array(units), minlength=len(rows))
         if len(rows):
             kernels.cut_to_initial_margin(frozen, self.world.state.positions.account, rows, units)
+            if self._limits.active:
+                self._limits.cut(rows, units)
             some = units != 0.0
             rows, units = rows[some], units[some]
         return rows, units

@@ -76,7 +76,11 @@ class Insolvency:
         return bool(due)
 
     def _pay_out(self, venue: Venue) -> None:
-        """Customers with positive equity share custody in proportion to it; the rest of their claim is gone."""
+        """Customers with positive equity share custody by claim; the rest of their claim is gone.
+
+        Commingled, every claim ranks alike. Segregated, what a customer paid in and did not lose ranks before what it
+        gained: the venue's shortfall falls on gains first.
+        """
         state, bookkeeper = self.world.state, self.world.bookkeeper
         for book in venue.books:
             settle = int(state.books.settle[book])
@@ -86,12 +90,25 @@ class Insolvency:
                 continue
             owed = state.accounts.balance[accounts]
             custody = state.agents.cash[venue.row] if settle == 0 else self._held(venue.row, settle)
-            recovery = max(0.0, float(custody)) / float(owed.sum())
-            recovery = recovery if recovery < 1.0 - 1e-12 else 1.0
-            self.world.count(f"recovery.{venue.name}", recovery)
-            loss = owed * (1.0 - recovery) * state.assets.fundamental[settle]
+            segregated = venue.spec.custody == "segregated"
+            own = np.clip(state.accounts.deposits[accounts], 0.0, owed) if segregated else np.zeros(len(owed))
+            paid = _paid_by_rank(max(0.0, float(custody)), own, owed - own)
+            self.world.count(f"recovery.{venue.name}", float(paid.sum() / owed.sum()))
+            loss = (owed - paid) * state.assets.fundamental[settle]
             bookkeeper.charge(Cause.RESOLUTION, accounts, venue.row, loss)
-            bookkeeper.withdraw(accounts, owed * recovery)
+            bookkeeper.withdraw(accounts, paid)
 
     def _held(self, agent: int, asset: int) -> float:
         return float(self.world.state.holdings.units[self.world.bookkeeper.slot(agent, asset)])
+
+
+def _paid_by_rank(means: float, *ranks: np.ndarray) -> np.ndarray:
+    """What each claimant gets when `means` pay one rank after the other, pro rata within each."""
+    paid = np.zeros(len(ranks[0]))
+    for claims in ranks:
+        total = float(claims.sum())
+        if total > 0.0:
+            share = means / total
+            paid += claims * (share if share < 1.0 - 1e-12 else 1.0)
+            means = max(0.0, means - total)
+    return paid

@@ -11,6 +11,7 @@ from contagion.scenario.balance_sheets import BalanceSheets, lay_out_holdings, n
 from contagion.scenario.check import check_references
 from contagion.scenario.layout import Layout, lay_out
 from contagion.scenario.plans import Plan, account_keys, plan_groups
+from contagion.scenario.policy import apply_limits, cut_loans, with_collateral_weights
 from contagion.scenario.schema import Exchange, Scenario, Vault
 from contagion.state.bookkeeper import Bookkeeper
 from contagion.state.codes import AccountFlag, AgentKind, InstrumentKind
@@ -46,20 +47,21 @@ def assemble(scenario: Scenario, seed: int, *, keep_ledger: bool = True, path: n
     streams = Streams(seed)
     dt_years = scenario.dt.total_seconds() / SECONDS_PER_YEAR
     path = _prices(scenario, dt_years, streams) if path is None else _checked(path, scenario)
-    layout = lay_out(scenario, path[0])
+    layout = lay_out(with_collateral_weights(scenario), path[0])
     plans = plan_groups(scenario, layout)
     house = _house_accounts(layout)
     agents = _agents(layout, plans, house)
     accounts, positions = _empty_accounts(layout, plans, house, agents)
     for plan in plans:
-        if plan.role == "market_maker":
+        if plan.role in ("market_maker", "liquidator"):
             fund_makers(plan, layout, accounts, agents)
         elif plan.role == "borrower":
             open_loans(plan, layout, accounts, positions, agents, streams)
         else:
             open_positions(plan, layout, accounts, positions, agents, streams)
+    notes = apply_limits(scenario, layout, plans, accounts, positions)
     makers = quotes(plans)
-    notes = absorb_imbalance(layout, makers, accounts, positions)
+    notes += absorb_imbalance(layout, makers, accounts, positions)
     close_books(layout.books, layout.instruments, accounts, positions)
     holdings, agents.holding_start = lay_out_holdings(layout, plans, len(agents.cash))
     sheets = BalanceSheets(scenario, layout, plans, agents, holdings, accounts, positions)
@@ -69,6 +71,9 @@ def assemble(scenario: Scenario, seed: int, *, keep_ledger: bool = True, path: n
     sheets.fund_exchanges(layout.books)
     sheets.fund_pools()
     loans = sheets.lend(layout.books)
+    if scenario.credit.risk_weights.ratio > 0.0:
+        before = net_worth(agents, accounts, layout.books, holdings, loans, layout.assets)
+        notes += cut_loans(scenario, layout, plans, loans, before, agents.cash)
     layout.instruments.depth[:] = np.bincount(makers.instrument, makers.depth, len(layout.instruments.names))
     accounts.equity[:] = accounts.value
     agents.worth[:] = net_worth(agents, accounts, layout.books, holdings, loans, layout.assets)

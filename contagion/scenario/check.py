@@ -49,6 +49,11 @@ def check_references(scenario: Scenario) -> None:
     for order, loan in enumerate(scenario.credit.loans):
         _known_agent(f"credit.loans.{order}.lender", loan.lender, scenario)
         _known_agent(f"credit.loans.{order}.borrower", loan.borrower, scenario)
+    for name in scenario.credit.risk_weights.counterparty:
+        if name not in group_names(scenario.traders):
+            _known_agent("credit.risk_weights.counterparty", name, scenario)
+    for asset in scenario.credit.risk_weights.collateral:
+        _known("credit.risk_weights.collateral", asset, anything)
 
 
 def _check_exchange(where: str, name: str, exchange: Exchange, scenario: Scenario) -> None:

@@ -34,6 +34,7 @@ def apply_overrides(scenario: Scenario, overrides: Mapping[str, Any]) -> dict[st
     data = scenario.model_dump(mode="json")
     for path, value in overrides.items():
         for keys, found in resolve(scenario, path):
+            _require_section(data, keys, path)
             _set(data, keys, {"size": value} if isinstance(found, Fund) and not isinstance(value, Mapping) else value)
     return data
 
@@ -126,6 +127,15 @@ def _nearest_path(path: str, known: set[str]) -> str:
     by_field = {name.rpartition(".")[2]: name for name in sorted(known)}
     hint = nearest(last, by_field)
     return f"; nearest: {by_field[hint.removeprefix('; nearest: ').split(', ')[0]]}" if hint else ""
+
+
+def _require_section(data: Any, keys: list[Step], path: str) -> None:
+    for place, key in enumerate(keys[:-1]):
+        data = data.get(key) if isinstance(data, dict) else data[key]
+        if data is None:
+            return
+        if not isinstance(data, dict | list):
+            raise InputError(path, "no such field", f"no field below {'.'.join(map(str, keys[: place + 1]))}")
 
 
 def _set(data: Any, keys: list[Step], value: Any) -> None:

@@ -5,43 +5,14 @@ Money is USD, ratios are decimals, times are anything pandas reads as a Timedelt
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-import pandas as pd
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from contagion.scenario.fields import Duration, Money, Positive, Real, Share, Strict
+from contagion.scenario.levers import CircuitBreaker, Countercyclical, Limits, RiskWeights
 from contagion.scenario.rules import RuleSpec, spec_of
-
-
-def _timedelta(value: Any) -> pd.Timedelta:
-    try:
-        delta = pd.Timedelta(value)
-    except (ValueError, TypeError) as error:
-        raise ValueError("a duration such as '1min', '8h' or '30s'") from error
-    if delta is pd.NaT or delta < pd.Timedelta(0):
-        raise ValueError("a duration that is not negative")
-    return delta
-
-
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError("a finite number")
-    return value
-
-
-Duration = Annotated[pd.Timedelta, BeforeValidator(_timedelta)]
-Real = Annotated[float, AfterValidator(_finite)]
-Money = Annotated[float, Field(ge=0), AfterValidator(_finite)]
-Positive = Annotated[float, Field(gt=0), AfterValidator(_finite)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Strict(BaseModel):
-    """Frozen, and a misspelt key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class Asset(Strict):
@@ -95,16 +66,50 @@ class Contract(Strict):
         return self
 
 
+class Disposal(Strict):
+    """How a venue sells what it took over: each step a share of the position, or a share of the book if that is less."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0  # of what is left of a position
+    all_below: Money = 0.0  # notional that is sold at once [USD]
+    of_book: Annotated[float, Field(gt=0, le=1)] | None = None  # of the notional the book can take
+
+
+class Caps(Strict):
+    """What may be closed of one account in one step (a step stands for a block)."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0  # of a position
+    least: Money = 0.0  # notional of a position that may be closed whatever the share [USD]
+    notional: Positive | None = None  # of one account [USD]
+    insurance: Positive | None = None  # expected loss beyond its equity of one account [USD]
+
+
+class LiquidatorTerms(Strict):
+    """Third parties take positions over at a discount to the mark, which grows while nobody does."""
+
+    fee: Share = 0.01  # discount at first
+    most: Share = 0.05  # its cap
+    grace: Duration = Field(default="10min", validate_default=True)  # time without growth
+    growth: Annotated[float, Field(ge=0)] = 0.009  # of the discount per hour
+
+
 class Liquidation(Strict):
     """How a venue closes breached accounts."""
 
     engine: Annotated[RuleSpec, BeforeValidator(spec_of("engine"))] = Field(default="full", validate_default=True)
-    limit: Literal["market", "bankruptcy"] = "bankruptcy"  # worst price an order accepts
+    # worst price an order accepts: any; that of zero equity (an account as a whole is closed at it or not at all);
+    # the same, the zero price or the fillable price, each filled as far as it goes
+    limit: Literal["market", "bankruptcy", "bankruptcy_or_cancel", "zero_or_cancel", "fillable_or_cancel"] = "bankruptcy"
     latency: Annotated[int, Field(ge=0)] = 0  # steps between breach and order
     throughput: Annotated[int, Field(ge=1)] | None = None  # accounts per step
+    order: Literal["arrival", "worst_first", "largest_first", "random"] = "arrival"  # who is first where that binds
+    caps: Caps | None = None
     takeover_below: Annotated[float, Field(ge=0)] = 0.0  # taken over when equity < this share of maintenance
-    fee: Annotated[float, Field(ge=0, lt=1)] = 0.005  # of liquidated notional, from the owner, to the fund
-    surplus_to: Literal["owner", "fund", "owner_after_fee"] = "owner_after_fee"
+    disposal: Disposal = Disposal()
+    fee: Annotated[float, Field(ge=0, lt=1)] = 0.005  # from the owner, to the fund
+    fee_base: Literal["notional", "maintenance"] = "notional"  # what of the closed part the fee is a share of
+    fee_within_margin: Share | None = None  # share of the margin left beside shortage and discount the fee may take
+    surplus_to: Literal["owner", "fund", "owner_after_fee", "fund_up_to_fee"] = "owner_after_fee"
+    liquidators: LiquidatorTerms | None = None  # none: orders go to the market
 
 
 class Fund(Strict):
@@ -142,10 +147,15 @@ class Exchange(Strict):
     liquidation: Liquidation = Liquidation()
     arbitrage: Arbitrage = Arbitrage()
     funding: Funding | None = None
+    trading_limits: Limits = Limits()
+    countercyclical: Countercyclical = Countercyclical()
+    circuit_breaker: CircuitBreaker | None = None
     recourse: Literal["account", "full"] = "account"
     waterfall: tuple[Annotated[RuleSpec, BeforeValidator(spec_of("layer"))], ...] = Field(
         default=("insurance_fund", "venue_equity"), validate_default=True
     )
+    # At resolution: customers' own money first, or everybody and every claim alike.
+    custody: Literal["commingled", "segregated"] = "commingled"
     on_insolvency: Literal["operate", "halt", "resolve"] = "operate"
     resolution_delay: Annotated[int, Field(ge=0)] = 0  # steps
 
@@ -222,7 +232,9 @@ class Traders(Strict):
     archetype: str  # built-in name or module:Class
     name: str | None = None  # default: the archetype, numbered when it repeats
     count: Annotated[int, Field(ge=1)] = 1
-    venue: tuple[str, ...] = ()
+    venue: tuple[str, ...] = ()  # none: a passive trader without a size, or one that only `holds`, has no account
+    venue_weights: dict[str, Positive] = {}  # of the notional by venue; empty: evenly
+    holds: dict[str, Money] = {}  # claims of a member at the start: protocol -> USD, besides its capital
     assets: dict[str, Positive] = {}  # weights of the notional; empty: all the venue's contracts equally
     margin: Literal["cross", "isolated"] = "cross"
     # notional per trader [USD]: {pareto: alpha, truncate: share, total|mean: USD}, {lognormal: [median, sigma]}
@@ -270,6 +282,7 @@ class Credit(Strict):
     loans: tuple[Loan, ...] = ()
     recovery_cash: Share = 1.0  # Rogers-Veraart alpha
     recovery_claims: Share = 1.0  # Rogers-Veraart beta
+    risk_weights: RiskWeights = RiskWeights()
 
 
 class Fact(Strict):
