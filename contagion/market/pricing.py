@@ -64,8 +64,9 @@ class Pricing:
         self.extrema = np.vstack([state.assets.index, state.assets.index])  # low and high of the index so far
         self._schedule: dict[int, list] = {}
         self._undo: dict[int, list] = {}
+        self._withdrawn: dict[int, tuple[np.ndarray, float]] = {}  # depth withdrawals in force
         for shock in scenario.shocks:
-            self._schedule.setdefault(shock.at, []).append(shock)
+            self._schedule.setdefault(max(shock.at, 1), []).append(shock)  # due at the opening: the first step
         market = np.flatnonzero(state.assets.issuer < 0)
         self.n_market = len(market)  # USD and market assets come first
 
@@ -151,7 +152,7 @@ class Pricing:
         self.volatility_factor[column] /= size
 
     def _oracle_freeze(self, shock, step: int) -> None:
-        self.frozen_until[self._rows(shock)] = step + shock.lasts if shock.lasts else len(self.world.path) + 1
+        self.frozen_until[self._rows(shock)] = step + shock.lasts - 1 if shock.lasts else len(self.world.path) + 1
 
     def _oracle_manipulation(self, shock, step: int) -> None:
         rows = self._rows(shock)
@@ -160,9 +161,20 @@ class Pricing:
 
     def _depth_withdrawal(self, shock, step: int) -> None:
         makers = self.world.state.makers
-        rows = np.isin(makers.instrument, self._rows(shock))
-        makers.withdrawn[rows] = 1.0 - (1.0 - makers.withdrawn[rows]) * (1.0 - shock.size)
-        self._later(shock, step, lambda: makers.withdrawn.__setitem__(rows, 0.0))
+        number = len(self._withdrawn)
+        self._withdrawn[number] = np.isin(makers.instrument, self._rows(shock)), shock.size
+        self._withdraw_depth()
+        self._later(shock, step, lambda: self._give_back_depth(number))
+
+    def _give_back_depth(self, number: int) -> None:
+        self._withdrawn[number] = self._withdrawn[number][0], 0.0
+        self._withdraw_depth()
+
+    def _withdraw_depth(self) -> None:
+        left = np.ones(len(self.world.state.makers.withdrawn))
+        for rows, share in self._withdrawn.values():
+            left[rows] *= 1.0 - share
+        self.world.state.makers.withdrawn[:] = 1.0 - left
 
     # -- phases 2 and 3 -----------------------------------------------------------------------------------------
 
