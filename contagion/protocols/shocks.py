@@ -22,7 +22,7 @@ def strike(world: World, shock) -> None:
     if shock.kind == "theft":
         world.count("stolen", verbs.theft(world.bookkeeper, target, shock.size))
     elif shock.kind == "halt":
-        world.halted[target] = world.step + shock.lasts if shock.lasts else world.scenario.steps + 1
+        world.halted[target] = world.step + shock.lasts - 1 if shock.lasts else world.scenario.steps + 1
     else:
         _default(world, target, shock.size or 1.0)
 
