@@ -11,6 +11,7 @@ import numpy as np
 
 from contagion.agents import rules
 from contagion.agents.rules import Seen
+from contagion.margin.initial import InitialTerms, initial_of, initial_terms
 from contagion.state.codes import AccountFlag, InstrumentKind
 from contagion.state.tables import State
 
@@ -45,9 +46,6 @@ class Frozen(NamedTuple):
     mark: np.ndarray
     basis: np.ndarray
     depth: np.ndarray
-    tier_start: np.ndarray
-    tier_floor: np.ndarray
-    tier_initial: np.ndarray
     settle: np.ndarray
     fundamental: np.ndarray
     index: np.ndarray
@@ -56,6 +54,7 @@ class Frozen(NamedTuple):
     cap: np.ndarray  # of the funding rate
     blocked: np.ndarray  # instruments of halted venues
     opening: np.ndarray  # exposure over equity at the start, by position
+    terms: InitialTerms  # of initial margin
 
 
 def freeze(
@@ -68,8 +67,8 @@ def freeze(
         positions.instrument, positions.units, accounts.start, accounts.owner, accounts.equity, accounts.requirement,
         accounts.flags, agents.account_start, agents.holding_start, holdings.asset, holdings.units, instruments.kind,
         instruments.asset, instruments.book, instruments.sign, instruments.mark, instruments.basis, instruments.depth,
-        instruments.tier_start, instruments.tier_floor, instruments.tier_initial, state.books.settle,
-        assets.fundamental, assets.index, normal, funding[0], funding[1], blocked, opening,
+        state.books.settle, assets.fundamental, assets.index, normal, funding[0], funding[1], blocked, opening,
+        initial_terms(instruments, state.books.scan),
     )  # fmt: skip
 
 
@@ -189,24 +188,15 @@ def opening_leverage(s, balance, equity_price, first, last, opening) -> None:
 
 
 @nb.njit(cache=True)
-def _initial_margin(s, account, rows, kept, added, share, at, end) -> float:
+def _initial_margin(s, account, rows, kept, added, share, at, end, scratch) -> float:
     """Initial margin of an account whose position ``rows[i]`` is ``kept[i] + share * added[i]``. [USD]"""
-    total = 0.0
-    for row in range(s.start[account], s.start[account + 1]):
-        k = s.instrument[row]
-        if s.kind[k] > _INVERSE:
-            continue
-        units = s.units[row]
-        while at < end and rows[at] < row:
-            at += 1
-        if at < end and rows[at] == row:
-            units = kept[at] + share * added[at]
-        notional = abs(units) * s.mark[k]
-        tier, top = s.tier_start[k], s.tier_start[k + 1] - 1
-        while tier < top and notional >= s.tier_floor[tier + 1]:
-            tier += 1
-        total += notional * s.tier_initial[tier] * s.fundamental[s.settle[s.book[k]]]
-    return total
+    first, last = s.start[account], s.start[account + 1]
+    units = scratch[: last - first]
+    units[:] = s.units[first:last]
+    for i in range(at, end):
+        units[rows[i] - first] = kept[i] + share * added[i]
+    book = s.book[s.instrument[first]]
+    return initial_of(book, s.instrument[first:last], units, s.terms) * s.fundamental[s.settle[book]]
 
 
 @nb.njit(cache=True)
@@ -216,7 +206,7 @@ def cut_to_initial_margin(s, account_of, rows, units) -> None:
     `rows` are sorted and occur once. What brings a position towards zero is never cut; what adds is cut by one share
     for all orders of an account.
     """
-    kept, added = np.empty(len(rows)), np.empty(len(rows))
+    kept, added, scratch = np.empty(len(rows)), np.empty(len(rows)), np.empty(len(s.kind))
     at = 0
     while at < len(rows):
         account = account_of[rows[at]]
@@ -232,12 +222,12 @@ def cut_to_initial_margin(s, account_of, rows, units) -> None:
             adds = adds or added[end] != 0.0
             end += 1
         equity = s.equity[account]
-        if adds and _initial_margin(s, account, rows, kept, added, 1.0, at, end) > equity:
+        if adds and _initial_margin(s, account, rows, kept, added, 1.0, at, end, scratch) > equity:
             low, high = 0.0, 1.0
-            if _initial_margin(s, account, rows, kept, added, 0.0, at, end) < equity:
+            if _initial_margin(s, account, rows, kept, added, 0.0, at, end, scratch) < equity:
                 for _ in range(60):
                     middle = 0.5 * (low + high)
-                    if _initial_margin(s, account, rows, kept, added, middle, at, end) <= equity:
+                    if _initial_margin(s, account, rows, kept, added, middle, at, end, scratch) <= equity:
                         low = middle
                     else:
                         high = middle

@@ -8,7 +8,7 @@ import numba as nb
 import numpy as np
 
 from contagion.margin.portfolio import scan_accounts
-from contagion.state.tables import Books, Instruments
+from contagion.state.tables import Instruments
 
 
 class InitialTerms(NamedTuple):
@@ -26,11 +26,11 @@ class InitialTerms(NamedTuple):
     scan: np.ndarray  # by book
 
 
-def initial_terms(instruments: Instruments, books: Books) -> InitialTerms:
-    """The columns as they are now, without a copy."""
+def initial_terms(instruments: Instruments, scan: np.ndarray) -> InitialTerms:
+    """The columns as they are now, without a copy; `scan` is ``Books.scan``."""
     return InitialTerms(
         instruments.mark, instruments.asset, instruments.tier_start, instruments.tier_floor, instruments.tier_rate,
-        instruments.tier_initial, instruments.add_on, instruments.delta, instruments.scan_loss, books.scan,
+        instruments.tier_initial, instruments.add_on, instruments.delta, instruments.scan_loss, scan,
     )  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def initial_requirement(units, k, t):
     rate = t.tier_initial[tier] + t.add_on[k, 1] * size
     on_side = t.add_on[k, 2] if units > 0.0 else t.add_on[k, 3]
     if on_side != 0.0:
-        rate += on_side * t.tier_initial[tier] / t.tier_rate[tier]
+        rate += on_side * (t.tier_initial[tier] / t.tier_rate[tier] if t.tier_rate[tier] > 0.0 else 1.0)
     return notional * rate
 
 

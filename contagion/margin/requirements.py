@@ -83,7 +83,7 @@ class Requirements:
         state = self.world.state
         return initial_margins(
             accounts, state.accounts.start, state.accounts.book, state.positions.instrument, state.positions.units,
-            initial_terms(state.instruments, state.books),
+            initial_terms(state.instruments, state.books.scan),
         )  # fmt: skip
 
     # -- terms that move ----------------------------------------------------------------------------------------

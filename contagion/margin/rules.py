@@ -85,6 +85,11 @@ class Margin(BaseModel):
         """Multiple of initial margin that a withdrawal must leave."""
         return 1.0
 
+    @property
+    def scan(self) -> tuple[float, float, float, float]:
+        """Rates of net delta, hedged delta and fee, and maintenance over initial, under portfolio margin; or zeros."""
+        return 0.0, 0.0, 0.0, 0.0
+
 
 class Tiers(Margin):
     """Rates by notional, as each contract states them, continuous in size."""
@@ -185,6 +190,10 @@ class Portfolio(Margin):
         move = max(abs(spot) * weight for spot, _, weight in self.scenarios)
         initial = min(1.0, max(move, self.net_delta_rate) + self.fee)
         return [(0.0, self.maintenance * initial, initial)], AddOn()
+
+    @property
+    def scan(self) -> tuple[float, float, float, float]:
+        return self.net_delta_rate, self.hedged_delta_rate, self.fee, self.maintenance
 
 
 class Dynamic(Margin):

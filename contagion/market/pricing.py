@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba as nb
 import numpy as np
 
 from contagion.errors import InputError
+from contagion.margin.rules import funding_cap
 from contagion.scenario.schema import LendingPool
 from contagion.state.codes import Cause, InstrumentKind, Phase
 from contagion.state.world import World
@@ -60,6 +62,7 @@ class Pricing:
         self._noise_keys = np.array([content_key("oracle", name) for name in state.instruments.names], np.uint64)
         self.history = np.empty((int(self.latency.max(initial=0)) + 1, 2, assets))
         self.history[:, 0], self.history[:, 1] = state.assets.market, state.assets.redemption
+        self.options: Any = None  # contagion.margin.option_book.OptionBook, where options are listed
         self.jumps = np.zeros(assets)  # log price gaps of shocks so far
         self.extrema = np.vstack([state.assets.index, state.assets.index])  # low and high of the index so far
         self._schedule: dict[int, list] = {}
@@ -87,6 +90,12 @@ class Pricing:
         self.follows_index[row] = spec.mark == "index"
         if spec.funding is not None and instruments.kind[row] in (_LINEAR, _INVERSE):
             self.funding_interest[row], self.funding_cap[row] = spec.funding.interest, spec.funding.cap
+            if spec.funding.margin_multiple is not None:
+                tier = instruments.tier_start[row]
+                self.funding_cap[row] = funding_cap(
+                    spec.funding.margin_multiple, float(instruments.tier_initial[tier]),
+                    float(instruments.tier_rate[tier]),
+                )  # fmt: skip
             self.funding_per_step[row] = seconds / spec.funding.interval.total_seconds()
 
     # -- phase 1 ------------------------------------------------------------------------------------------------
@@ -217,6 +226,14 @@ class Pricing:
             if total > 0.0:
                 bookkeeper.ledger.append_one(_MARK, _FUNDING, venue.row, venue.row, total)
                 bookkeeper.posted += 1
+
+    def funding_rate(self, instrument: int) -> float:
+        """What longs of a contract pay per interval at its basis of now, over notional. [1]"""
+        instruments = self.world.state.instruments
+        if not self.funding_per_step[instrument]:
+            return 0.0
+        premium = float(instruments.basis[instrument] + instruments.temporary[instrument])
+        return _funding_rate(premium, self.funding_interest[instrument], self.funding_cap[instrument])
 
     def reprice(self) -> None:
         """Freeze the marks of a round from index, impact and oracles."""

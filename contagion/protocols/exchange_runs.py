@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 
+from contagion.margin.initial import free_margins, initial_terms
 from contagion.protocols.depositors import leaving_share
 from contagion.scenario.schema import Exchange
 from contagion.state.codes import AccountFlag, AgentKind, Cause
@@ -118,30 +118,10 @@ def liquid_settlement(world: World, book: int) -> float:
 
 
 def free_margin(world: World, accounts: np.ndarray) -> np.ndarray:
-    """Equity above the initial requirement at current marks, may be negative. [settlement asset]"""
+    """Equity above what the venue's margin rule keeps back at current marks, may be negative. [settlement asset]"""
     state = world.state
-    instruments = state.instruments
-    return _free_margin(
-        accounts, state.accounts.start, state.accounts.balance, state.positions.instrument, state.positions.units,
-        instruments.mark, instruments.equity_price, instruments.tier_start, instruments.tier_floor,
-        instruments.tier_initial,
+    return free_margins(
+        accounts, state.accounts.start, state.accounts.book, state.accounts.balance, state.positions.instrument,
+        state.positions.units, state.instruments.equity_price, state.books.release,
+        initial_terms(state.instruments, state.books.scan),
     )  # fmt: skip
-
-
-@nb.njit(cache=True)
-def _free_margin(accounts, start, balance, instrument, units, mark, equity_price, tier_start, tier_floor, tier_initial):
-    free = np.empty(len(accounts))
-    for i in range(len(accounts)):
-        a = accounts[i]
-        left = balance[a]
-        for p in range(start[a], start[a + 1]):
-            if units[p] == 0.0:
-                continue
-            k = instrument[p]
-            notional = abs(units[p]) * mark[k]
-            tier, last = tier_start[k], tier_start[k + 1] - 1
-            while tier < last and notional >= tier_floor[tier + 1]:
-                tier += 1
-            left += units[p] * equity_price[k] - notional * tier_initial[tier]
-        free[i] = left
-    return free

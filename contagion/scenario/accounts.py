@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.errors import InputError
+from contagion.margin.initial import initial_each, initial_terms
 from contagion.scenario.layout import Layout
 from contagion.scenario.plans import Plan, distribution, sizes
 from contagion.state.codes import AccountFlag, InstrumentKind
@@ -76,16 +77,13 @@ def _notional_and_leverage(plan: Plan, streams: Streams) -> tuple[np.ndarray, np
 
 
 def _initial_rates(instruments: Instruments, rows: np.ndarray, notional: np.ndarray) -> np.ndarray:
-    """Initial margin rate of each notional [settlement asset], shape of `notional`."""
-    rates = np.empty(notional.shape)
-    for column, row in enumerate(rows):
-        first, last = instruments.tier_start[row], instruments.tier_start[row + 1]
-        if last - first == 1:
-            rates[:, column] = instruments.tier_initial[first]
-        else:
-            tier = np.searchsorted(instruments.tier_floor[first:last], notional[:, column], side="right") - 1
-            rates[:, column] = instruments.tier_initial[first + tier]
-    return rates
+    """Initial margin rate of each notional [settlement asset] on its dearer side, shape of `notional`."""
+    terms = initial_terms(instruments, np.zeros((0, 4)))
+    some = np.maximum(notional, 1e-300)
+    units = (some / instruments.mark[rows]).ravel()
+    held = np.broadcast_to(rows, notional.shape).ravel()
+    dearer = np.maximum(initial_each(units, held, terms), initial_each(-units, held, terms))
+    return dearer.reshape(notional.shape) / some
 
 
 def _entry_prices(plan: Plan, layout: Layout, rows: np.ndarray, mark: np.ndarray, streams: Streams) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from contagion.errors import InputError
+from contagion.margin.rules import AddOn, Margin, Portfolio, Tiers, deductions
 from contagion.scenario.schema import Contract, Exchange, LendingPool, Scenario, Vault
 from contagion.state.codes import AgentKind, InstrumentKind
 from contagion.state.tables import Assets, Books, Instruments
@@ -104,6 +105,8 @@ class _Tables:
         self.asset_names, self.price = asset_names, price
         self.books: list[tuple[str, int, int, float]] = []  # name, venue, settle, warning
         self.rows: list[tuple[str, int, int, InstrumentKind, int, float, int]] = []
+        self.add_ons: list[AddOn] = []
+        self.margins: list[Margin] = []  # rule of each book
         self.tiers: list[list[tuple[float, float, float]]] = []  # floor, maintenance, initial
         self.books_of: dict[int, list[int]] = {}
         self.instruments_of: dict[int, list[int]] = {}
@@ -112,20 +115,23 @@ class _Tables:
 
     def exchange(self, venue: int, name: str, spec: Exchange, market: list[str], asset_rows: dict[str, int]) -> None:
         contracts = spec.contracts or {asset: Contract() for asset in market}
+        margin = spec.margin.build()
         by_settlement: dict[str, list[tuple[str, Contract]]] = {}
         for asset, contract in contracts.items():
             settle = asset if contract.kind == "inverse" else contract.settlement
             by_settlement.setdefault(settle, []).append((asset, contract))
         for settle, group in by_settlement.items():
-            book = self._book(venue, f"{name}:{settle}", asset_rows[settle], spec.warning)
+            warning = spec.warning if margin.warning is None else margin.warning
+            book = self._book(venue, f"{name}:{settle}", asset_rows[settle], warning, margin)
             for asset, contract in group:
                 price = float(self.price[asset_rows[asset]])
                 if contract.kind == "inverse":
                     kind, mark = InstrumentKind.INVERSE, 1.0 / price
                 else:
                     kind, mark = InstrumentKind.LINEAR, price
-                tiers = [(tier.floor, tier.maintenance, tier.initial) for tier in contract.tiers]
-                row = self._instrument(venue, name, asset, asset_rows[asset], kind, book, mark, 0, tiers)
+                stated = [(tier.floor, tier.maintenance, tier.initial) for tier in contract.tiers]
+                terms = margin.terms(asset, stated)
+                row = self._instrument(venue, name, asset, asset_rows[asset], kind, book, mark, 0, *terms)
                 self.instrument_rows[venue, asset] = row
 
     def pool(self, venue: int, name: str, spec: LendingPool, asset_rows: dict[str, int]) -> None:
@@ -143,16 +149,18 @@ class _Tables:
             venue, name, spec.asset, row, InstrumentKind.DEBT, book, float(self.price[row]), 0, [(0.0, 0.0, 0.0)]
         )
 
-    def _book(self, venue: int, name: str, settle: int, warning: float) -> int:
+    def _book(self, venue: int, name: str, settle: int, warning: float, margin: Margin | None = None) -> int:
         self.books.append((name, venue, settle, warning))
+        self.margins.append(margin or Tiers())
         row = len(self.books) - 1
         self.books_of.setdefault(venue, []).append(row)
         self.instruments_of[row] = []
         return row
 
-    def _instrument(self, venue, name, asset, asset_row, kind, book, mark, long_only, tiers) -> int:
+    def _instrument(self, venue, name, asset, asset_row, kind, book, mark, long_only, tiers, add_on=AddOn()) -> int:  # noqa: B008
         self.rows.append((f"{name}:{asset}", venue, asset_row, kind, book, mark, long_only))
         self.tiers.append(tiers)
+        self.add_ons.append(add_on)
         row = len(self.rows) - 1
         self.instruments_of[book].append(row)
         return row
@@ -164,7 +172,8 @@ class _Tables:
             names=list(names), venue=np.array(venue, np.int64), settle=np.array(settle, np.int64),
             balance=np.zeros(count), owed=np.zeros(count), shortfall=np.zeros(count),
             warning=np.array(warning, float), isolated=np.zeros(count, np.int64),
-            takeover=np.full(count, -1, np.int64),
+            takeover=np.full(count, -1, np.int64), release=np.array([margin.release for margin in self.margins], float),
+            scan=np.array([margin.scan for margin in self.margins], float).reshape(count, 4),
         )  # fmt: skip
 
     def instrument_table(self) -> Instruments:
@@ -173,17 +182,14 @@ class _Tables:
         count, mark = len(names), np.array(mark, float)
         kind = np.array(kind, np.int64)
         asset = np.array(asset, np.int64)
+        scenarios = max((len(rule.scenarios) for rule in self.margins if isinstance(rule, Portfolio)), default=0)
         floor, rate, initial, deduction, start = [], [], [], [], [0]
         for tiers in self.tiers:
-            previous, carried = tiers[0][1], 0.0
-            for lower, maintenance, opening in tiers:
-                # The deduction keeps maintenance continuous across a floor (Binance "cum", Hyperliquid).
-                carried += lower * (maintenance - previous)
-                previous = maintenance
-                floor.append(lower)
-                rate.append(maintenance)
-                initial.append(opening)
-                deduction.append(carried)
+            floors, rates, initials = (list(column) for column in zip(*tiers, strict=True))
+            floor += floors
+            rate += rates
+            initial += initials
+            deduction += deductions(floors, rates)
             start.append(len(floor))
         return Instruments(
             names=list(names), venue=np.array(venue, np.int64), asset=asset, kind=kind,
@@ -194,4 +200,5 @@ class _Tables:
             flow=np.zeros(count), customer_units=np.zeros(count), long_only=np.array(long_only, np.int64),
             tier_start=np.array(start, np.int64), tier_floor=np.array(floor), tier_rate=np.array(rate),
             tier_deduction=np.array(deduction), tier_initial=np.array(initial), haircut_value=np.ones(count),
+            add_on=np.array(self.add_ons, float).reshape(count, 4), scan_loss=np.zeros((count, scenarios)),
         )  # fmt: skip

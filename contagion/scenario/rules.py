@@ -31,6 +31,14 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "partial": "contagion.liquidation.engines:PartialToTarget",
         "staged": "contagion.liquidation.engines:StagedClose",
     },
+    "margin": {
+        "tiers": "contagion.margin.rules:Tiers",
+        "size_sloped": "contagion.margin.rules:SizeSloped",
+        "open_interest_scaled": "contagion.margin.rules:OpenInterestScaled",
+        "volume_at_risk": "contagion.margin.rules:VolumeAtRisk",
+        "portfolio": "contagion.margin.rules:Portfolio",
+        "dynamic": "contagion.margin.rules:Dynamic",
+    },
     "layer": {
         "insurance_fund": "contagion.allocation.cash:InsuranceFund",
         "venue_equity": "contagion.allocation.cash:VenueEquity",

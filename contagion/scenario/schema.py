@@ -131,6 +131,8 @@ class Funding(Strict):
     interval: Duration = Field(default="8h", validate_default=True)
     interest: Real = 0.0001  # per interval
     cap: Annotated[float, Field(ge=0)] = 0.0075  # per interval
+    # In place of `cap`: this multiple of initial less maintenance margin rate of each contract (dYdX: 6).
+    margin_multiple: Annotated[float, Field(ge=0)] | None = None
 
 
 class Exchange(Strict):
@@ -143,6 +145,7 @@ class Exchange(Strict):
     reserve_ratio: Share = 1.0  # share of customers' cash held liquid
     lent_to: str | None = None  # agent that owes the rest of it
     mark: Literal["book", "index"] = "book"
+    margin: Annotated[RuleSpec, BeforeValidator(spec_of("margin"))] = Field(default="tiers", validate_default=True)
     warning: Annotated[float, Field(ge=1)] = 1.5  # margin call below this multiple of maintenance
     liquidation: Liquidation = Liquidation()
     arbitrage: Arbitrage = Arbitrage()
