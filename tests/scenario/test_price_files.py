@@ -47,7 +47,7 @@ def test_files_run_over_the_events_window(files: list[str], tmp_path: Path) -> N
     out = tmp_path / "out"
     assert main(["run", "black_thursday", "--prices", *files, *SMALL, "--set=steps=400", "-q", f"--out={out}"]) == 0
     result = load(out)
-    # The event starts at 06:00 and the scenario 3 hours later; from 09:00 the low of the 12:00 bar is 200 or 220 min off.
+    # The event starts at 06:00 and the scenario 3 hours later; the 12:00 bar has its low 200 or 220 minutes on.
     assert result.manifest["scenario"]["prices"]["start"] == OPENING.isoformat()
     lowest = result.steps["price.BTC"].idxmin()
     assert result.steps["step"][lowest] in (200, 220)
@@ -87,18 +87,18 @@ def test_files_of_another_time_say_what_they_cover(
 def test_black_thursday_on_recorded_bars_reaches_the_recorded_low(dt: str, tmp_path: Path) -> None:
     steps = int(pd.Timedelta("20h") / pd.Timedelta(dt))
     settings = [*SMALL, f"--set=dt={dt}", f"--set=steps={steps}"]
-    prices = [str(file) for file in FILES]
-    assert main(["run", "black_thursday", "--seed=7", "--prices", *prices, *settings, "-q", f"--out={tmp_path / 'o'}"]) == 0
-    lowest = load(tmp_path / "o").steps[["price.BTC", "price.ETH"]].min()
+    files = ["--prices", *map(str, FILES)]
+    assert main(["run", "black_thursday", "--seed=7", *files, *settings, "-q", f"--out={tmp_path / 'out'}"]) == 0
+    lowest = load(tmp_path / "out").steps[["price.BTC", "price.ETH"]].min()
     # Lows of the bars of 13 March, 02:00 UTC.
     np.testing.assert_allclose(lowest, [3782.13, 86.0], rtol=1e-12)
 
 
 @recorded
 def test_october_2025_on_recorded_bars_reaches_the_recorded_low(tmp_path: Path) -> None:
-    prices = [str(file) for file in FILES]
+    files = ["--prices", *map(str, FILES)]
     small = [f"--set=traders.{number}.count=100" for number in (0, 1, 2, 4, 6)]
-    assert main(["run", "october_2025", "--seed=7", "--prices", *prices, *small, "-q", f"--out={tmp_path / 'o'}"]) == 0
-    lowest = load(tmp_path / "o").steps[["price.BTC", "price.ETH"]].min()
+    assert main(["run", "october_2025", "--seed=7", *files, *small, "-q", f"--out={tmp_path / 'out'}"]) == 0
+    lowest = load(tmp_path / "out").steps[["price.BTC", "price.ETH"]].min()
     # Lows of the bars of 10 October, 21:00 UTC.
     np.testing.assert_allclose(lowest, [102_000.0, 3_435.0], rtol=1e-12)
