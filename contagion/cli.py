@@ -117,12 +117,22 @@ def scenarios(names: Annotated[bool, typer.Option("--names", help="Names only, o
 
 
 @app.command()
-def show(scenario: ScenarioName, settings: Settings = None) -> None:
-    """Print a scenario as YAML with every default filled in."""
-    import yaml
+def show(
+    scenario: Annotated[
+        str, typer.Argument(metavar="SCENARIO", help="A bundled name, the path of a YAML file, or preset:NAME.")
+    ],
+    settings: Settings = None,
+) -> None:
+    """Print a scenario as YAML with every default filled in, and where the numbers of its presets come from."""
+    from contagion.scenario import preset_text, scenario_text
 
-    loaded = _load(scenario, _overrides(settings))
-    typer.echo(yaml.safe_dump(loaded.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100), nl=False)
+    overrides = _overrides(settings)
+    if scenario.startswith("preset:"):
+        if overrides:
+            raise InputError("--set", next(iter(overrides)), "a scenario to set it in; a preset is shown as it is")
+        typer.echo(preset_text(scenario.removeprefix("preset:")), nl=False)
+        return
+    typer.echo(scenario_text(scenario, overrides or None), nl=False)
 
 
 @app.command()

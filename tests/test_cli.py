@@ -100,6 +100,8 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     scenario.load_scenario = load_scenario
     scenario.bundled_scenarios = lambda: {"tiny": "Who pays?", "other": "Why?"}
     scenario.scenario_schema = lambda: {"type": "object"}
+    scenario.scenario_text = lambda name, overrides=None: f"name: {load_scenario(name, overrides).name}\n"
+    scenario.preset_text = lambda name: f"# {name}\n"
     model.ContagionModel = ContagionModel
     monkeypatch.setitem(sys.modules, "contagion.scenario", scenario)
     monkeypatch.setitem(sys.modules, "contagion.model", model)
@@ -181,7 +183,9 @@ def test_scenarios_show_and_schema(world: SimpleNamespace, capsys: pytest.Captur
     assert main(["scenarios"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["tiny", "other"]
     assert main(["show", "tiny"]) == 0
-    assert capsys.readouterr().out == "name: tiny\nquestion: Who pays?\nsteps: 4\n"
+    assert capsys.readouterr().out == "name: tiny\n"
+    assert main(["show", "preset:okx"]) == 0
+    assert capsys.readouterr().out == "# okx\n"
     assert main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out) == {"type": "object"}
 

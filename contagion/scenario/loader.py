@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from contagion.errors import InputError
 from contagion.scenario.check import check, nearest
-from contagion.scenario.overrides import apply_overrides
+from contagion.scenario.overrides import apply_overrides, resolve
 from contagion.scenario.preset import expand, preset_fields
 from contagion.scenario.schema import Scenario
 from contagion.scenario.yaml_file import read_yaml
@@ -56,35 +56,43 @@ def bundled_scenarios() -> dict[str, str]:
     return {name: " ".join(str(_bundled(name).get("question", "")).split()) for name in _bundled_names()}
 
 
-def describe(source: str | Path | Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Fields that rest on a preset: where they come from, and whether the scenario replaces them.
+def describe(
+    source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Fields that rest on a preset: where they come from, and whether the scenario or an override replaces them.
 
     Returns
     -------
     list of dict
-        ``path``, ``value``, ``source``, ``as_of``, ``assumed``, ``overridden``, in the scenario's order.
+        ``path``, ``value`` of the preset, ``source``, ``as_of``, ``assumed``, ``note``, ``overridden``, in the
+        scenario's order.
     """
-    data = _read(source)
+    scenario, data, overrides = load_scenario(source, overrides), _read(source), dict(overrides or {})
+    for path in [path for path in overrides if path.split(".")[-1] == "preset"]:
+        _set_preset(data, path, overrides.pop(path))
+    replaced = [tuple(map(str, keys)) for path in overrides for keys, _ in resolve(scenario, path)]
     rows = []
     for section in VENUE_SECTIONS:
         for name, written in (data.get(section) or {}).items():
             if not isinstance(written, dict) or written.get("preset") is None:
                 continue
             for path, entry in preset_fields(written["preset"]).items():
-                rows.append(
-                    {"path": f"{section}.{name}.{path}", **entry, "overridden": _has(written, path.split("."))}
-                )
+                keys = (section, name, *path.split("."))
+                over = _has(written, path.split(".")) or any(keys[: len(one)] == one for one in replaced)
+                over |= any(one[: len(keys)] == keys for one in replaced)
+                rows.append({"path": ".".join(keys), **entry, "overridden": over})
     return rows
 
 
 def _has(written: Any, keys: list[str]) -> bool:
+    """Whether plain data says anything at, or above in place of, a path."""
     for key in keys:
         if not isinstance(written, dict):
             return True
         if key not in written:
             return False
         written = written[key]
-    return True
+    return written != {}
 
 
 @cache

@@ -27,18 +27,30 @@ def preset_names() -> list[str]:
 
 @cache
 def preset_fields(name: str) -> dict[str, dict[str, Any]]:
-    """Dotted path -> ``{value, source, as_of, assumed}``.
+    """Dotted path -> ``{value, source, as_of, assumed, note}``.
 
     Raises
     ------
     InputError
         No such preset.
     """
+    fields = _preset(name)["fields"]
+    return {
+        path: {"source": None, "as_of": None, "assumed": False, "note": None} | entry for path, entry in fields.items()
+    }
+
+
+def preset_title(name: str) -> str:
+    """Which venue and version a preset describes."""
+    return _preset(name)["title"]
+
+
+@cache
+def _preset(name: str) -> dict[str, Any]:
     if name not in preset_names():
         raise InputError("preset", name, f"one of {', '.join(preset_names())}{nearest(name, preset_names())}")
     text = (files("contagion.scenario") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
-    fields = read_yaml(text, f"preset {name}")["fields"]
-    return {path: {"source": None, "as_of": None, "assumed": False} | entry for path, entry in fields.items()}
+    return read_yaml(text, f"preset {name}")
 
 
 def expand(data: dict[str, Any], market: list[str]) -> dict[str, Any]:
