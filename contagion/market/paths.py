@@ -29,6 +29,19 @@ class PricePath:
     source: tuple[str, ...]
     sha256: dict[str, str]
 
+    def warnings(self) -> list[str]:
+        """What a reader of a run on this path has to know: per asset, the bars its file lacks."""
+        said = []
+        for name in self.names:
+            gaps = [gap for gap in self.gaps if gap.asset == name]
+            if gaps:
+                first, last = (f"{time.astype('datetime64[m]')}" for time in (gaps[0].start, gaps[0].end))
+                missing, more = sum(gap.missing_bars for gap in gaps), len(gaps) - 1
+                bars = f"{missing} bar" + "s" * (missing > 1)
+                others = f" and {more} other gap" + "s" * (more > 1) if more else ""
+                said.append(f"prices: {name} lacks {bars}, {first} to {last} UTC{others}, bridged log-linearly")
+        return said
+
 
 def path_from_ohlcv(
     bars: Mapping[str, Bars],

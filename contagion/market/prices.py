@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from contagion.errors import InputError
 from contagion.market.ohlcv import read_ohlcv
 from contagion.market.paths import Intrabar, PricePath, path_from_ohlcv
-from contagion.market.waypoints import SECONDS_PER_YEAR, Stream, event_path
+from contagion.market.waypoints import SECONDS_PER_YEAR, Stream, event_path, load_event
 
 
 class PricedAsset(NamedTuple):
@@ -222,6 +222,10 @@ class EventPath(_Recorded):
     from_hours: float = Field(default=0.0, ge=0)
     bridge_volatility: Annotated[float, Field(ge=0)] | Literal["recorded"] = 0.0
 
+    def opens(self) -> str:
+        """Time of the first row (UTC), ISO 8601."""
+        return str(load_event(self.event).start + np.timedelta64(round(self.from_hours * 3600.0), "s"))
+
     def _recorded(self, names: list[str], seconds: float, steps: int, stream: Stream) -> np.ndarray:
         return event_path(self.event, names, seconds, steps, stream, self.bridge_volatility, self.from_hours)
 
@@ -242,23 +246,27 @@ class FilePath(_Recorded):
     """
 
     source: str | tuple[str, ...] | dict[str, str]
-    start: str | None = None
+    start: Annotated[str | None, BeforeValidator(lambda time: time and str(time))] = None  # YAML reads it as a time
     intrabar: Intrabar = "close_direction"
+    _recording: PricePath | None = PrivateAttr(None)
+
+    @property
+    def recording(self) -> PricePath | None:
+        """What the last ``sample`` read, with its gaps and file hashes."""
+        return self._recording
 
     def load(self, names: Sequence[str], seconds: float, steps: int) -> PricePath:
         """The path with its times, gaps and file hashes, for a manifest and warnings. ``seconds`` is the step. [s]"""
-        import pandas as pd
-
         bars = read_ohlcv(self.source)
         for name in names:
             if name not in bars:
                 raise InputError(f"prices.source: asset {name}", self.source, f"files of {', '.join(bars)} were found")
-        chosen = {name: bars[name] for name in names}
-        dt = pd.Timedelta(round(seconds * 1e9), "ns")
+        chosen, dt = {name: bars[name] for name in names}, f"{round(seconds * 1e9)}ns"
         return path_from_ohlcv(chosen, dt=dt, start=self.start, steps=steps, intrabar=self.intrabar)
 
     def _recorded(self, names: list[str], seconds: float, steps: int, stream: Stream) -> np.ndarray:
-        return self.load(names, seconds, steps).values
+        self._recording = self.load(names, seconds, steps)
+        return self._recording.values
 
 
 def _columns(assets: Sequence[Any]) -> tuple[list[str], np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.errors import InputError
+from contagion.market.paths import PricePath
 from contagion.market.prices import PricedAsset
 from contagion.scenario.accounts import absorb_imbalance, close_books, fund_makers, open_loans, open_positions, quotes
 from contagion.scenario.balance_sheets import BalanceSheets, lay_out_holdings, net_worth
@@ -46,7 +47,7 @@ def assemble(scenario: Scenario, seed: int, *, keep_ledger: bool = True, path: n
     check_references(scenario)
     streams = Streams(seed)
     dt_years = scenario.dt.total_seconds() / SECONDS_PER_YEAR
-    path = _prices(scenario, dt_years, streams) if path is None else _checked(path, scenario)
+    path, recording = _prices(scenario, dt_years, streams) if path is None else (_checked(path, scenario), None)
     layout = lay_out(with_collateral_weights(scenario), path[0])
     plans = plan_groups(scenario, layout)
     house = _house_accounts(layout)
@@ -91,16 +92,19 @@ def assemble(scenario: Scenario, seed: int, *, keep_ledger: bool = True, path: n
         scenario, state, Bookkeeper(state, ledger), streams, venues,
         [Group(plan.name, plan.spec, plan.rule, plan.agents, np.arange(plan.accounts.start, plan.accounts.stop))
          for plan in plans],
-        scenario.impact.build(), path, agent_rows, dt_years, notes=notes,
+        scenario.impact.build(), path, agent_rows, dt_years,
+        notes=[*(recording.warnings() if recording else ()), *notes],
+        price_files=recording.sha256 if recording else {},
     )  # fmt: skip
 
 
-def _prices(scenario: Scenario, dt_years: float, streams: Streams) -> np.ndarray:
+def _prices(scenario: Scenario, dt_years: float, streams: Streams) -> tuple[np.ndarray, PricePath | None]:
+    """Prices, USD first, and what was read from files for them."""
     assets = [PricedAsset(name, asset.price, asset.volatility) for name, asset in scenario.assets.items()]
-    sampled = scenario.prices.build().sample(assets, dt_years, scenario.steps, streams)
+    process = scenario.prices.build()
     path = np.ones((scenario.steps + 1, 1 + len(assets)))
-    path[:, 1:] = sampled
-    return path
+    path[:, 1:] = process.sample(assets, dt_years, scenario.steps, streams)
+    return path, getattr(process, "recording", None)
 
 
 def _checked(path: np.ndarray, scenario: Scenario) -> np.ndarray:

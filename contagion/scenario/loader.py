@@ -12,9 +12,11 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from contagion.errors import InputError
+from contagion.market.prices import EventPath
 from contagion.scenario.check import check, nearest
 from contagion.scenario.overrides import apply_overrides, resolve
 from contagion.scenario.preset import expand, preset_fields
+from contagion.scenario.rules import RuleSpec
 from contagion.scenario.schema import Scenario
 from contagion.scenario.yaml_file import read_yaml
 
@@ -45,10 +47,20 @@ def load_scenario(
     for path in [path for path in overrides if path.split(".")[-1] == "preset"]:
         _set_preset(data, path, overrides.pop(path))
     scenario = _validate(_expanded(data))
+    if "prices" in overrides:  # first: it decides which paths below it there are
+        prices = {"prices": _in_event_window(scenario.prices, overrides.pop("prices"))}
+        scenario = _validate(apply_overrides(scenario, prices))
     if overrides:
         scenario = _validate(apply_overrides(scenario, overrides))
     check(scenario)
     return scenario
+
+
+def _in_event_window(written: RuleSpec, given: Any) -> Any:
+    """Price files that stand in for a recorded event start when it does, unless they say otherwise."""
+    process = written.build()
+    is_file = isinstance(given, Mapping) and given.get("process") == "file"
+    return {"start": process.opens(), **given} if is_file and isinstance(process, EventPath) else given
 
 
 def bundled_scenarios() -> dict[str, str]:

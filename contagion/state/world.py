@@ -63,6 +63,7 @@ class World:
     step: int = 0
     halted: dict[int, int] = field(default_factory=dict)  # venue agent row -> step until which it trades nothing
     notes: list[str] = field(default_factory=list)  # things a reader of the results must know
+    price_files: dict[str, str] = field(default_factory=dict)  # files the path was read from -> SHA-256
     counters: dict[str, float] = field(default_factory=dict)  # sums over the run, by outcome name
     step_counters: dict[str, float] = field(default_factory=dict)  # the same for the current step
 
