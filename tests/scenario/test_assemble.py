@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
-from worlds import exchange_world, pool_world
+from scenario_worlds import exchange_world, pool_world
 
 from contagion.errors import InputError
 from contagion.scenario.assemble import assemble

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
-from worlds import exchange_world, pool_world
+from scenario_worlds import exchange_world, pool_world
 
 from contagion.errors import InputError
 from contagion.scenario import Scenario, bundled_scenarios, describe, load_scenario, scenario_schema
