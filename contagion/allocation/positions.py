@@ -1,19 +1,21 @@
-"""Layers that pass taken-over units on: auto-deleveraging of the other side, and a backstop vault."""
+"""Layers that pass taken-over units on: auto-deleveraging of the other side, and tear-up."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import Field, field_validator, model_validator
 
-from contagion.allocation.candidates import account_equity, fill_by_rank
-from contagion.allocation.layer import Case, Layer, Payment, Transfer
+from contagion.allocation.candidates import Candidates, account_columns, fill_by_rank
+from contagion.allocation.haircuts import QUEUES, UNKNOWN_QUEUE, risk_weights
+from contagion.allocation.layer import Case, Layer, Payment, Properties, Transfer
 from contagion.allocation.lots import Lots
-from contagion.allocation.rankings import ranking
-from contagion.errors import InputError
-from contagion.state.tables import State
+from contagion.allocation.rankings import RANDOM_START, WEIGHTS, ranking
+from contagion.allocation.shares import pro_rata, walk, water_fill, whole_lots
+from contagion.allocation.standing import settle_prices
+from contagion.state.codes import Cause
 
 
 class AutoDeleverage(Layer):
@@ -22,25 +24,60 @@ class AutoDeleverage(Layer):
     Parameters
     ----------
     ranking : str
-        Who goes first: a name in :mod:`contagion.allocation.rankings` or ``module:function``; equals give the same
-        share of their size.
-    price : {"bankruptcy", "mark", "previous_mark"}
-        At the bankruptcy price (Binance, BitMEX, Bybit) the other side bears the deficit; at mark (OKX) it gives up
-        only what the position might still have earned; the previous mark (Hyperliquid), that of the round before, may
-        collect less than the deficit or more. Lots of one instrument and side are filled at their average price.
+        Who goes first: a queue of :mod:`contagion.allocation.rankings` or ``module:function``, where equals give the
+        same share of their size; ``pro_rata`` (to size), ``by_profit`` or ``by_equity``; or ``random_start``.
+    price : {"bankruptcy", "mark", "previous_mark", "bankruptcy_unless_far"}
+        At the bankruptcy price (Binance, BitMEX) the other side bears the deficit; at mark (OKX) it gives up only what
+        the position might still have earned; the previous mark (Hyperliquid), that of the round before, may collect
+        less than the deficit or more; Bybit uses the mark where bankruptcy is farther from it than `far`. Lots of one
+        instrument and side are filled at their average price.
+    far : float
+        Distance of the bankruptcy price from the mark beyond which the mark is used. [relative]
+    cap : float
+        Greatest share of a position that is closed; the others then give more (capped pro rata).
+    leverage_exponent : float
+        Shares are proportional to this power of the account's leverage, pro rata rules only (risk-aware).
+    lot : float
+        Fills are multiples of it, but for those that end a position and one rest; 0: any size. [units]
+    attempts : int, optional
+        Most candidates that are looked at, from the random start only (dYdX v4: 500).
     """
 
+    has: ClassVar[Properties] = Properties(True, True, True, True, True, False)
+
     ranking: str = "pnl_leverage"
-    price: Literal["bankruptcy", "mark", "previous_mark"] = "bankruptcy"
+    price: Literal["bankruptcy", "mark", "previous_mark", "bankruptcy_unless_far"] = "bankruptcy"
+    far: Annotated[float, Field(gt=0)] = 0.05
+    cap: Annotated[float, Field(gt=0, le=1)] = 1.0
+    leverage_exponent: Annotated[float, Field(ge=0)] = 0.0
+    lot: Annotated[float, Field(ge=0)] = 0.0
+    attempts: Annotated[int, Field(ge=1)] | None = None
 
     @field_validator("ranking")
     @classmethod
     def _known(cls, name: str) -> str:
-        ranking(name)
+        if name not in WEIGHTS and name != RANDOM_START:
+            ranking(name)
         return name
 
+    @model_validator(mode="after")
+    def _agree(self) -> AutoDeleverage:
+        if self.attempts is not None and self.ranking != RANDOM_START:
+            raise ValueError(f"attempts only with ranking {RANDOM_START}")
+        if self.leverage_exponent and self.ranking != "pro_rata" and self.ranking not in WEIGHTS:
+            raise ValueError(f"leverage_exponent only with ranking pro_rata, {', '.join(WEIGHTS)}")
+        return self
+
+    @property
+    def properties(self) -> Properties:
+        found = self.has._replace(**_ORDERS.get(self.ranking, UNKNOWN_QUEUE))
+        if self.leverage_exponent:
+            found = found._replace(monotone_in_profit=False, split_proof=False)
+        if self.lot:
+            found = found._replace(scale_invariant=False, split_proof=False, monotone_in_profit=False)
+        return found._replace(**_PRICES[self.price])
+
     def bear(self, case: Case) -> Iterator[Transfer]:
-        rule, columns = ranking(self.ranking)
         for lots in case.lots:
             for side in (1, -1):
                 chosen = np.flatnonzero((lots.units * side > 0.0) & (case.open_of(lots.deficit) > 0.0))
@@ -49,109 +86,133 @@ class AutoDeleverage(Layer):
                 units = float(np.abs(lots.units[chosen]).sum())
                 transfer = Transfer(lots, chosen, self.prices(case, lots, chosen), *_NOBODY)
                 found = case.index.candidates(lots.instrument, -side, transfer.price)
-                fills = fill_by_rank(found.score(rule, columns), found.units, units)
+                fills = self.fills(case, lots, found, units)
                 some = fills > 0.0
                 transfer.positions, transfer.units = found.position[some], side * fills[some]
-                transfer.available = float(found.units.sum())
+                transfer.available = self.available(found, fills)
                 yield transfer
 
     def prices(self, case: Case, lots: Lots, chosen: np.ndarray) -> np.ndarray:
         """The rule's price of each chosen lot. [settlement asset per unit]"""
+        mark = float(case.world.state.instruments.value_price[lots.instrument])
+        if self.price == "mark":
+            return np.full(len(chosen), mark)
+        if self.price == "previous_mark":
+            return np.full(len(chosen), float(case.previous_marks[lots.instrument]))
+        price = lots.bankruptcy[chosen]
         if self.price == "bankruptcy":
-            return lots.bankruptcy[chosen]
-        source = case.world.state.instruments.value_price if self.price == "mark" else case.previous_marks
-        return np.full(len(chosen), float(source[lots.instrument]))
+            return price
+        return np.where(np.abs(price - mark) > self.far * mark, mark, price)
+
+    def fills(self, case: Case, lots: Lots, found: Candidates, want: float) -> np.ndarray:
+        """Units that each candidate gives, without sign."""
+        sizes = found.units if self.cap == 1.0 else self.cap * found.units
+        score = np.zeros(len(sizes)) if self.lot else None
+        if self.ranking == RANDOM_START:
+            fills, score = self._walk(case, lots, found, sizes, want)
+        elif self.ranking in WEIGHTS or self.leverage_exponent:
+            column = getattr(found, WEIGHTS.get(self.ranking, "units"))
+            weights = risk_weights(np.maximum(0.0, column), found.leverage, self.leverage_exponent)
+            fills, _ = water_fill(weights, sizes, want)
+        elif self.ranking == "pro_rata":
+            fills = pro_rata(sizes, want)
+        else:
+            score = found.score(*ranking(self.ranking))
+            fills = fill_by_rank(score, sizes, want)
+        return whole_lots(fills, sizes, score, self.lot) if self.lot else fills
+
+    def available(self, found: Candidates, fills: np.ndarray) -> float:
+        """Units that candidates could have given in all."""
+        if self.ranking == RANDOM_START and self.attempts is not None:
+            return float(fills.sum())
+        if self.ranking in WEIGHTS:
+            return self.cap * float(found.units[getattr(found, WEIGHTS[self.ranking]) > 0.0].sum())
+        return self.cap * float(found.units.sum())
+
+    def _walk(self, case: Case, lots: Lots, found: Candidates, sizes: np.ndarray, want: float):
+        """Fills from a random place in the order of keys, and a score that falls along the way."""
+        state, count = case.world.state, len(sizes)
+        order = np.argsort(state.accounts.key[state.positions.account[found.position]], kind="stable")
+        takeover = state.accounts.key[[lots.takeover]] ^ np.uint64(lots.instrument)
+        draw = float(case.world.streams.uniforms("deleveraging start", takeover, case.world.step)[0])
+        start = int(draw * count)
+        steps = (np.arange(count) - start) % max(1, count)
+        able = steps < (count if self.attempts is None else self.attempts)
+        fills, score = np.zeros(count), np.zeros(count)
+        fills[order] = walk(sizes[order], able, start, want)
+        score[order] = -steps.astype(np.float64)
+        return fills, score
 
 
-class BackstopVault(Layer):
-    """A vault takes units over at mark on its own account at the venue, and with them pays what they lack.
+_ORDERS = QUEUES | {
+    "by_profit": {"split_proof": True},
+    "by_equity": {"split_proof": False},
+    RANDOM_START: {"split_proof": False, "monotone_in_profit": False},
+}
+_PRICES: dict[str, dict[str, bool]] = {
+    "bankruptcy": {},
+    "mark": {
+        "budget_balance": False, "monotone_in_profit": True, "scale_invariant": True, "split_proof": True,
+        "principal_untouched": True,
+    },
+    "previous_mark": {"budget_balance": False, "no_over_collection": False},
+    "bankruptcy_unless_far": {"budget_balance": False},
+}  # fmt: skip
 
-    It takes all of them and all open deficits, or the greatest common share that leaves its account at or above its
-    initial margin. What it earns or loses on them afterwards is its own.
+
+class TearUp(Layer):
+    """Contracts of the instruments that bankrupt accounts left are closed at the last mark.
 
     Parameters
     ----------
-    vault : str
-        The vault; it needs an account in the book of the units.
+    scope : {"partial", "full"}
+        Holders on the other side close as much as was taken over, pro rata to size; or every holder closes everything,
+        and what is missing is shared pro rata to what was won on the contracts torn up (ISDA 2013).
     """
 
-    vault: str
+    has: ClassVar[Properties] = Properties(False, True, True, True, True, True)
+
+    scope: Literal["partial", "full"] = "partial"
+
+    @property
+    def properties(self) -> Properties:
+        return self.has._replace(budget_balance=self.scope == "full")
 
     def bear(self, case: Case) -> Iterator[Payment | Transfer]:
-        if self.vault not in case.world.agent_rows:
-            raise InputError("backstop_vault.vault", self.vault, f"one of {', '.join(case.world.agent_rows)}")
-        state, books = case.world.state, case.world.state.books
-        for book in case.venue.books:
-            account = self._account(case, book)
-            lots = [item for item in case.lots if state.instruments.book[item.instrument] == book]
-            account_of = np.array(case.world.bookkeeper.deficits.account, dtype=np.int64)
-            here = state.accounts.book[account_of[case.roots]] == book
-            need = float(case.open[here].sum())
-            if account < 0 or (not lots and need <= 0.0) or account == books.takeover[book]:
-                continue
-            share = self._share(case, account, lots, need)
-            if need > 0.0:
-                amounts, roots = share * case.open[here], case.roots[here]
-                limits = np.full(len(roots), share * need)
-                yield Payment(
-                    amounts, limits, accounts=np.full(len(roots), account), deficits=roots, capacity=share * need
-                )
-            for item in lots:
-                yield from self._take(case, account, item, share)
+        if self.scope == "full":
+            yield from self._full(case)
+            return
+        for lots in case.lots:
+            for side in (1, -1):
+                chosen = np.flatnonzero(lots.units * side > 0.0)
+                if len(chosen):
+                    mark = float(case.world.state.instruments.value_price[lots.instrument])
+                    found = case.index.candidates(lots.instrument, -side, mark)
+                    fills = pro_rata(found.units, float(np.abs(lots.units[chosen]).sum()))
+                    some = fills > 0.0
+                    yield Transfer(
+                        lots, chosen, np.full(len(chosen), mark), found.position[some], side * fills[some],
+                        float(found.units.sum()),
+                    )  # fmt: skip
 
-    def _take(self, case: Case, account: int, lots: Lots, share: float) -> Iterator[Transfer]:
+    def _full(self, case: Case) -> Iterator[Payment]:
         state = case.world.state
-        into = case.world.bookkeeper.takeover_position(account, lots.instrument)
-        for side in (1, -1):
-            chosen = np.flatnonzero(lots.units * side > 0.0)
-            units = share * float(lots.units[chosen].sum())
-            if units != 0.0:
-                price = np.full(len(chosen), float(state.instruments.value_price[lots.instrument]))
-                yield Transfer(lots, chosen, price, np.array([into]), np.array([units]), abs(units))
-
-    def _account(self, case: Case, book: int) -> int:
-        agents, accounts = case.world.state.agents, case.world.state.accounts
-        agent = case.world.agent_rows[self.vault]
-        for row in range(int(agents.account_start[agent]), int(agents.account_start[agent + 1])):
-            if accounts.book[row] == book:
-                return row
-        return -1
-
-    def _share(self, case: Case, account: int, lots: list[Lots], need: float) -> float:
-        """Greatest share in [0, 1] of units and deficits that keeps equity at or above initial margin."""
-        state = case.world.state
-        equity = float(account_equity(state, np.array([account]))[0])
-        change = {item.instrument: float(item.units.sum()) for item in lots}
-
-        def fits(share: float) -> bool:
-            return equity - share * need >= initial_margin(state, account, change, share)
-
-        if fits(1.0):
-            return 1.0
-        low, high = 0.0, 1.0
-        if not fits(low):
-            return 0.0
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            low, high = (middle, high) if fits(middle) else (low, middle)
-        return low
-
-
-def initial_margin(state: State, account: int, change: dict[int, float], share: float) -> float:
-    """Initial margin of an account once a share of `change` (units by instrument) is added to it. [USD]
-
-    Notional at mark times the initial rate of the tier it falls in, summed over positions.
-    """
-    instruments, total = state.instruments, 0.0
-    for row in range(int(state.accounts.start[account]), int(state.accounts.start[account + 1])):
-        instrument = int(state.positions.instrument[row])
-        units = float(state.positions.units[row]) + share * change.get(instrument, 0.0)
-        notional = abs(units) * float(instruments.mark[instrument])
-        tiers = slice(int(instruments.tier_start[instrument]), int(instruments.tier_start[instrument + 1]))
-        if notional > 0.0 and tiers.stop > tiers.start:
-            tier = int(np.searchsorted(instruments.tier_floor[tiers], notional, side="right")) - 1
-            total += notional * float(instruments.tier_initial[tiers][tier])
-    return total * float(state.assets.fundamental[state.books.settle[state.accounts.book[account]]])
+        instruments = [lots.instrument for lots in case.lots]
+        if not instruments:
+            return
+        columns = account_columns(state, sorted({int(state.instruments.book[row]) for row in instruments}))
+        rows = np.concatenate([case.index.rows(instrument) for instrument in instruments])
+        rows = rows[state.positions.units[rows] != 0.0]
+        price = state.instruments.value_price[state.positions.instrument[rows]]
+        won = state.positions.units[rows] * (price - state.positions.entry[rows])
+        won = np.bincount(state.positions.account[rows], won, minlength=len(state.accounts.owner))[columns.position]
+        won = won * settle_prices(state)[state.accounts.book[columns.position]]
+        limits = np.maximum(0.0, np.minimum(won, columns.equity))
+        yield Payment(pro_rata(limits, case.need), limits, accounts=columns.position)
+        case.world.bookkeeper.trade(Cause.RESOLUTION, rows, -state.positions.units[rows], price)
+        for lots in case.lots:
+            lots.give(np.arange(len(lots.units)), 1.0)
+        case.world.count("torn_up", float(len(rows)))
 
 
 _NOBODY = (np.zeros(0, dtype=np.int64), np.zeros(0))

@@ -2,7 +2,8 @@
 
 A rule says at the opening what the contract's tiers and add-ons are (:meth:`Margin.terms`); what of them moves in a
 run (with open interest, funding, realised volatility, or a scan at every mark) is kept up by
-:class:`contagion.margin.requirements.Requirements`. Maintenance of a position is ``N (rate + slope |u| + add-on of the side) - c``.
+:class:`contagion.margin.requirements.Requirements`. Maintenance of a position is
+``N (rate + slope |u| + add-on of the side) - c``.
 """
 
 from __future__ import annotations
@@ -165,7 +166,9 @@ def _paradex_scenarios() -> tuple[tuple[float, float, float], ...]:
         (sign * move, volatility, 1.0)
         for move in (0.04, 0.08, 0.12, 0.16) for sign in (1.0, -1.0) for volatility in (0.40, -0.22)
     )  # fmt: skip
-    far = ((-0.66, 0.24), (-0.33, 0.48), (0.5, 0.32), (1.0, 0.16), (2.0, 0.08), (3.0, 0.0533), (4.0, 0.04), (5.0, 0.032))
+    far = (
+        (-0.66, 0.24), (-0.33, 0.48), (0.5, 0.32), (1.0, 0.16), (2.0, 0.08), (3.0, 0.0533), (4.0, 0.04), (5.0, 0.032),
+    )  # fmt: skip
     return near + tuple((move, 0.0, weight) for move, weight in far)
 
 
