@@ -61,6 +61,16 @@ class Evidence:
             self.used.clear()
             self.by_lots.clear()
 
+    def lots(self, world: World, instruments, units, prices, deficits) -> None:
+        """Note many lots; those of no deficit are left out. Arrays of shape (n,)."""
+        self.open_step(world.step)
+        state, table = world.state, world.state.instruments
+        settle = state.assets.fundamental[state.books.settle[table.book[instruments]]]
+        loss = settle * units * (prices - table.value_price[instruments])
+        some = deficits >= 0
+        for deficit, amount in zip(deficits[some].tolist(), loss[some].tolist(), strict=True):
+            self.by_lots[deficit] = self.by_lots.get(deficit, 0.0) + amount
+
     def lot(self, world: World, instrument: int, units: float, price: float, deficit: int) -> None:
         """Note a lot of a deficit at its bankruptcy price. [settlement asset per unit]"""
         self.open_step(world.step)

@@ -21,7 +21,8 @@ class Lots:
     bankruptcy: np.ndarray = field(default_factory=lambda: _EMPTY)  # price of zero equity [settlement asset]
     deficit: np.ndarray = field(default_factory=lambda: _EMPTY.astype(np.int64))  # id, -1 if none
 
-    def add(self, units: float, bankruptcy: float, deficit: int) -> None:
+    def add(self, units: float | np.ndarray, bankruptcy: float | np.ndarray, deficit: int | np.ndarray) -> None:
+        """One lot, or many."""
         self.units = np.append(self.units, units)
         self.bankruptcy = np.append(self.bankruptcy, bankruptcy)
         self.deficit = np.append(self.deficit, deficit)

@@ -79,6 +79,18 @@ class Waterfall:
             if deficit_id >= 0:
                 self.evidence.lot(self.world, int(instrument), float(amount), float(price), deficit_id)
 
+    def add_lots_of(
+        self, accounts: np.ndarray, instruments: np.ndarray, units: np.ndarray, bankruptcy_prices: np.ndarray,
+        deficits: np.ndarray,
+    ) -> None:  # fmt: skip
+        """The same for the positions of many accounts, one entry per position; arrays of shape (n,)."""
+        takeover = self.world.state.books.takeover[self.world.state.accounts.book[accounts]]
+        for instrument in np.unique(instruments):
+            here = np.flatnonzero(instruments == instrument)
+            lots = self.lots.setdefault(int(instrument), Lots(int(instrument), int(takeover[here[0]])))
+            lots.add(units[here], bankruptcy_prices[here], deficits[here])
+        self.evidence.lots(self.world, instruments, units, bankruptcy_prices, deficits)
+
     # -- the phase ------------------------------------------------------------------------------------------------
 
     def allocate(self) -> bool:

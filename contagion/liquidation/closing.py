@@ -1,21 +1,40 @@
 """Phases 5 and 6 on exchanges: close accounts in breach, take over what cannot be closed above bankruptcy.
 
 Three prices are kept apart. The *trigger* is the mark at which equity met the requirement (the account is in the list
-of breaches). The *execution* price is what depth gives (:meth:`Market.execute`). The *bankruptcy* price is where equity
-is zero (:func:`bankruptcy_lots`).
+of breaches). The *execution* price is what depth gives (:meth:`Market.execute`), or a liquidator's. The *bankruptcy*
+price is where equity is zero (:func:`bankruptcy_lots`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numba as nb
 import numpy as np
 
-from contagion.liquidation.engines import Breaches
-from contagion.margin.kernels import margin_of
+from contagion.liquidation.caps import StepCaps, first_in_line
+from contagion.liquidation.desk import LiquidatorDesk
+from contagion.liquidation.disposal import TakeoverSales
+from contagion.liquidation.engines import Breaches, Orders, contracts_of
+from contagion.liquidation.fees import insurance_fee_within
+from contagion.liquidation.limits import fill_within, limit_prices
+from contagion.liquidation.proceeds import Fills, collect_fees
+from contagion.margin.prices import bankruptcy_quote
 from contagion.market.flow import Market
 from contagion.scenario.schema import Exchange
 from contagion.state.codes import AccountFlag, Cause, Phase
+from contagion.state.tables import State
 from contagion.state.world import Venue, World
+
+
+@dataclass(slots=True)
+class _Order:
+    """Orders of one venue in one round. Arrays of shape (m,)."""
+
+    rows: np.ndarray  # of Positions
+    owner: np.ndarray  # which account of the breaches, by order
+    instrument: np.ndarray
+    change: np.ndarray  # signed units
 
 
 class Liquidation:
@@ -27,31 +46,34 @@ class Liquidation:
         self.waterfall = waterfall
         self.exchanges = [venue for venue in world.venues.values() if isinstance(venue.spec, Exchange)]
         self._used: dict[int, int] = {}  # venue row -> accounts handled this step
-        self._attempts: dict[int, int] = {}  # account -> orders in this episode
-        self._houses: set[int] = set()  # takeover accounts that may hold units
         state = world.state
-        instruments, positions = state.instruments, state.positions
-        self._margin_columns = (
-            state.accounts.start, state.accounts.balance, positions.instrument, positions.units, instruments.mark,
-            instruments.equity_price, instruments.long_only, instruments.tier_start, instruments.tier_floor,
-            instruments.tier_rate, instruments.tier_deduction,
-        )  # fmt: skip
+        self._attempts = np.zeros(len(state.accounts.balance), np.int16)  # orders in this episode, by account
+        self._sales = TakeoverSales(world, market)
+        self._caps = StepCaps(world, any(venue.spec.liquidation.caps for venue in self.exchanges))
+        self._desks = {
+            venue.row: LiquidatorDesk(world, venue) for venue in self.exchanges if venue.spec.liquidation.liquidators
+        }
 
     def open_step(self) -> None:
         if self._used:
             self._used.clear()
+            self._caps.open_step()
+        self._sales.open_step()
 
     @property
     def has_inventory(self) -> bool:
         """Whether a takeover account may hold units that nobody took."""
-        return bool(self._houses)
+        return bool(self._sales)
 
     def run(self, breached: np.ndarray) -> bool:
         """Close and take over; returns whether anything happened."""
-        state = self.world.state
-        happened = self._dispose() if self._houses else False
+        happened = False
+        if self._sales:
+            self.world.bookkeeper.phase = Phase.LIQUIDATE
+            happened = self._sales.run()
         if not len(breached):
             return happened
+        state = self.world.state
         venue_of = state.books.venue[state.accounts.book[breached]]
         for venue in self.exchanges:
             here = breached[venue_of == venue.row]
@@ -59,17 +81,11 @@ class Liquidation:
                 happened |= self._venue(venue, here)
         return happened
 
-    def margin(self, accounts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Equity, requirement and gross notional at the marks of the round. [settlement asset]"""
-        equity, requirement, notional = np.empty((3, len(accounts)))
-        margin_of(accounts, *self._margin_columns, equity, requirement, notional)
-        return equity, requirement, notional
-
     # -- one venue ----------------------------------------------------------------------------------------------
 
     def _venue(self, venue: Venue, accounts: np.ndarray) -> bool:
         state, step, rules = self.world.state, self.world.step, venue.spec.liquidation
-        equity, requirement, notional = self.margin(accounts)
+        equity, requirement, notional = self.world.margin.of(accounts)
         still = equity < requirement  # a top-up or a reduction in phase 4 may have cured it
         accounts, equity = accounts[still], equity[still]
         requirement, notional = requirement[still], notional[still]
@@ -77,181 +93,201 @@ class Liquidation:
         state.accounts.breached_at[accounts[new]] = step
         state.accounts.flags[accounts[new]] |= int(AccountFlag.BREACHED)
         ready = state.accounts.breached_at[accounts] + rules.latency <= step
-        waiting = np.fromiter((self._attempts.get(int(a), 0) > 0 for a in accounts), bool, len(accounts))
-        ready &= ~(waiting & (state.accounts.due[accounts] > step))
+        ready &= ~((self._attempts[accounts] > 0) & (state.accounts.due[accounts] > step))
         doomed = equity < rules.takeover_below * requirement
-        if rules.limit == "bankruptcy":
+        if rules.limit != "market":
             doomed |= equity < 0.0
-        chosen = self._admit(venue, accounts, np.flatnonzero(ready | doomed))
+        chosen = np.flatnonzero(ready | doomed)
+        chosen = chosen[self._admit(venue, accounts[chosen], equity[chosen], requirement[chosen], notional[chosen])]
         if not len(chosen):
             return bool(new.any())
-        accounts, equity, requirement, notional = (
-            column[chosen] for column in (accounts, equity, requirement, notional)
-        )
+        self._used.setdefault(venue.row, 0)
         self.world.bookkeeper.phase = Phase.LIQUIDATE
-        settle = state.assets.fundamental[state.books.settle[state.accounts.book[accounts]]]
-        attempts = np.array([self._attempts.get(int(account), 0) for account in accounts])
-        share, wait = self._order(venue, accounts, equity, requirement, notional, settle, attempts, doomed[chosen])
-        closed = self._close(venue, accounts, share, settle)
-        state.accounts.due[accounts] = step + wait
-        for account in accounts[share > 0.0]:
-            self._attempts[int(account)] = self._attempts.get(int(account), 0) + 1
+        breaches = self._breaches(
+            venue, accounts[chosen], equity[chosen], requirement[chosen], notional[chosen], doomed[chosen]
+        )
+        wanted = venue.engine.orders(breaches)
+        taking = doomed[chosen] if wanted.take_over is None else doomed[chosen] | wanted.take_over
+        order = self._orders(venue, breaches, wanted, taking)
+        closed = self._close(venue, breaches, order)
+        state.accounts.due[breaches.accounts] = step + wanted.wait
+        tried = np.zeros(len(chosen), bool)
+        tried[order.owner[order.change != 0.0]] = True
+        self._attempts[breaches.accounts[tried]] += 1
         self.world.bookkeeper.phase = Phase.DEFAULT
-        taken = self._finish(venue, accounts)
+        taken = self._finish(venue, breaches.accounts, wanted.take_over)
         return bool(closed or taken or new.any())
 
-    def _dispose(self) -> bool:
-        """Sell what no position layer took off the takeover accounts, at the market."""
-        state, market = self.world.state, self.market
-        self.world.bookkeeper.phase = Phase.LIQUIDATE
-        happened = False
-        for account in sorted(self._houses):
-            rows = np.arange(state.accounts.start[account], state.accounts.start[account + 1])
-            rows = rows[state.positions.units[rows] != 0.0]
-            if not len(rows):
-                self._houses.discard(account)
-                continue
-            done = market.execute(rows, -state.positions.units[rows], Cause.LIQUIDATION)
-            happened |= bool(done.any())
-        return happened
-
-    def _admit(self, venue: Venue, accounts: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """The rows a venue's throughput lets through this step: first come, then by keyed hash."""
-        limit = venue.spec.liquidation.throughput
-        if limit is None:
+    def _admit(self, venue: Venue, accounts, equity, requirement, notional) -> np.ndarray:
+        """Those a venue's throughput lets through this step."""
+        rules = venue.spec.liquidation
+        rows = np.arange(len(accounts))
+        if rules.throughput is None:
             return rows
-        left = limit - self._used.get(venue.row, 0)
+        left = max(rules.throughput - self._used.get(venue.row, 0), 0)
         if len(rows) > left:
-            table = self.world.state.accounts
-            order = np.lexsort((table.key[accounts[rows]], table.breached_at[accounts[rows]]))
-            self.world.count("throughput_waits", len(rows) - max(left, 0))
-            rows = rows[order[: max(left, 0)]]
+            self.world.count("throughput_waits", len(rows) - left)
+            rows = np.sort(first_in_line(self.world, rules.order, accounts, equity, requirement, notional)[:left])
         self._used[venue.row] = self._used.get(venue.row, 0) + len(rows)
         return rows
 
-    def _order(self, venue, accounts, equity, requirement, notional, settle, attempts, doomed):
-        """Share to close by account and the wait after, respecting the worst price an order accepts."""
-        rules = venue.spec.liquidation
-        distance = self._expected_distance(accounts, np.where(doomed, 0.0, 1.0))
-        cost = np.minimum(distance + rules.fee, 1.0)
-        wanted = venue.engine.orders(
-            Breaches(accounts, equity, requirement, notional, notional * settle, cost, attempts)
-        )
-        share = np.where(doomed, 0.0, wanted.share)
+    def _breaches(self, venue: Venue, accounts, equity, requirement, notional, doomed) -> Breaches:
+        """What the engine is shown: margin, and what closing is expected to cost."""
+        state, rules = self.world.state, venue.spec.liquidation
+        settle = state.assets.fundamental[state.books.settle[state.accounts.book[accounts]]]
+        breaches = Breaches(
+            state, accounts, equity, requirement, notional, settle, self._attempts[accounts].astype(np.int64),
+            np.zeros(len(accounts)), np.full(len(accounts), rules.fee),
+        )  # fmt: skip
+        ratio = np.divide(requirement, notional, out=np.zeros(len(accounts)), where=notional > 0.0)
+        if venue.row in self._desks:
+            breaches.distance[:] = self._desks[venue.row].discount(accounts)
+        else:
+            every = self._all_of(breaches, Orders(np.where(doomed, 0.0, 1.0)))
+            breaches.distance[:] = np.minimum(self._loss(every, len(accounts)), 1.0)
+        if rules.fee_base == "maintenance":
+            breaches.fee[:] *= ratio
+        if rules.fee_within_margin is not None:
+            goal = venue.engine.goal(requirement, notional)
+            goal_ratio = np.divide(goal, notional, out=np.zeros(len(accounts)), where=notional > 0.0)
+            breaches.fee[:] = insurance_fee_within(
+                breaches.fee, goal - equity, np.maximum(notional, 1e-300), 1.0, goal_ratio, breaches.distance,
+                rules.fee_within_margin,
+            )  # fmt: skip
+        breaches.fee[:] = np.minimum(breaches.fee, np.maximum(0.0, 1.0 - breaches.distance))
+        return breaches
+
+    # -- orders -------------------------------------------------------------------------------------------------
+
+    def _all_of(self, breaches: Breaches, wanted: Orders) -> _Order:
+        held = breaches.held
+        share = wanted.share[held.owner] if wanted.of_positions is None else wanted.of_positions
+        instrument = self.world.state.positions.instrument[held.rows]
+        return _Order(held.rows, held.owner, instrument, -share * held.units)
+
+    def _orders(self, venue: Venue, breaches: Breaches, wanted: Orders, taking: np.ndarray) -> _Order:
+        """What the engine wants closed, within the caps and the worst price an order accepts."""
+        rules, state = venue.spec.liquidation, self.world.state
+        order = self._all_of(breaches, wanted)
+        order.change = np.where(taking[order.owner], 0.0, order.change)
+        if rules.caps is not None:
+            settle = breaches.settle[order.owner]
+            value = np.abs(order.change) * state.instruments.mark[order.instrument]
+            closing = np.bincount(order.owner, weights=value, minlength=len(breaches.accounts))
+            beyond = np.maximum(0.0, closing * breaches.distance - breaches.equity) * breaches.settle
+            order.change = self._caps.cut(
+                rules.caps, breaches.accounts, order.rows, order.owner, order.change,
+                state.instruments.mark[order.instrument] * settle, beyond,
+            )  # fmt: skip
         if rules.limit == "bankruptcy":
-            # A second look at the price without the accounts it would bankrupt: they are taken over instead.
+            # A second look at the price without the accounts it would bankrupt: they wait, or are taken over instead.
             for _ in range(2):
-                distance = self._expected_distance(accounts, share)
-                share = np.where(equity - share * notional * distance < 0.0, 0.0, share)
-        return share, wanted.wait
+                lost = self._loss(order, len(breaches.accounts), per_notional=False)
+                order.change = np.where((breaches.equity - lost < 0.0)[order.owner], 0.0, order.change)
+        elif rules.limit != "market" and venue.row not in self._desks:
+            price = state.instruments.equity_price[order.instrument]
+            worst = limit_prices(rules.limit, breaches, breaches.held, price)
+            order.change = fill_within(self.market, order.instrument, order.change, worst)
+        return order
 
-    def _expected_distance(self, accounts: np.ndarray, share: np.ndarray) -> np.ndarray:
-        """Loss per notional that closing these shares together would cost each account, against the mark. [1]"""
+    def _loss(self, order: _Order, count: int, per_notional: bool = True) -> np.ndarray:
+        """What the orders together are expected to cost each account against the mark. [settlement asset, or 1]"""
         state = self.world.state
-        rows, owner, change = _orders_of(accounts, share, state.accounts.start, state.positions.units)
-        instrument = state.positions.instrument[rows]
         distance = np.zeros(len(state.instruments.names))
-        for k in np.unique(instrument):
-            per_unit = self.market.usd_per_unit(int(k))
-            net = float(change[instrument == k].sum()) * per_unit
-            if net:
-                _, price, _ = self.market.price(int(k), self.market._takeable(int(k), net)[0])
-                gap = price - float(state.instruments.equity_price[k])
-                side = float(np.sign(net)) * float(state.instruments.sign[k])
-                distance[k] = max(0.0, side * gap) / float(state.instruments.mark[k])
-        weight = np.abs(state.positions.units[rows]) * state.instruments.mark[instrument]
-        loss = np.bincount(owner, weights=weight * distance[instrument], minlength=len(accounts))
-        total = np.bincount(owner, weights=weight, minlength=len(accounts))
-        return np.divide(loss, total, out=np.zeros(len(accounts)), where=total > 0)
+        units = np.bincount(order.instrument, weights=order.change, minlength=len(distance))
+        for k in np.flatnonzero(units):
+            net = float(units[k]) * self.market.usd_per_unit(int(k))
+            _, price, _ = self.market.price(int(k), self.market.takeable(int(k), net)[0])
+            gap = price - float(state.instruments.equity_price[k])
+            side = float(np.sign(net)) * float(state.instruments.sign[k])
+            distance[k] = max(0.0, side * gap) / float(state.instruments.mark[k])
+        value = np.abs(order.change) * state.instruments.mark[order.instrument]
+        loss = np.bincount(order.owner, weights=value * distance[order.instrument], minlength=count)
+        if not per_notional:
+            return loss
+        total = np.bincount(order.owner, weights=value, minlength=count)
+        return np.divide(loss, total, out=np.zeros(count), where=total > 0)
 
-    def _close(self, venue: Venue, accounts: np.ndarray, share: np.ndarray, settle: np.ndarray) -> bool:
+    # -- execution ----------------------------------------------------------------------------------------------
+
+    def _close(self, venue: Venue, breaches: Breaches, order: _Order) -> bool:
         """Execute the orders, take the fee from what equity is left, count; whether anything was executed."""
-        world, state = self.world, self.world.state
-        rows, owner, change = _orders_of(accounts, share, state.accounts.start, state.positions.units)
-        if not len(rows):
+        world, state, rules = self.world, self.world.state, venue.spec.liquidation
+        some = order.change != 0.0
+        if not some.any():
             return False
-        done = self.market.execute(rows, change, Cause.LIQUIDATION)
-        instrument = state.positions.instrument[rows]
-        usd = np.abs(done) * state.instruments.mark[instrument] * settle[owner]
-        notional = np.bincount(owner, weights=usd, minlength=len(accounts))
+        rows, owner, change = order.rows[some], order.owner[some], order.change[some]
+        instrument = order.instrument[some]
+        start = state.instruments.equity_price[instrument]
+        reference = limit_prices(
+            "bankruptcy_or_cancel" if rules.limit in ("market", "bankruptcy") else "zero_or_cancel",
+            breaches, breaches.held, state.instruments.equity_price[order.instrument],
+        )[some]  # fmt: skip
+        if venue.row in self._desks:
+            done, price = self._desks[venue.row].take(rows, change, breaches.distance[owner])
+        else:
+            done = self.market.execute(rows, change, Cause.LIQUIDATION)
+            price = np.where(done != 0.0, self.market.paid[instrument], start)
+        mark = state.instruments.mark[instrument]
+        usd = np.abs(done) * mark * breaches.settle[owner]
+        notional = np.bincount(owner, weights=usd, minlength=len(breaches.accounts))
+        if rules.caps is not None:
+            self._caps.record(breaches.accounts, rows, owner, done, mark * breaches.settle[owner])
         world.count("liquidated_notional", float(notional.sum()))
         world.count("liquidations", int((notional > 0).sum()))
-        equity, _, _ = self.margin(accounts)
-        rules = venue.spec.liquidation
-        closed = self._flat(accounts)
-        fee = np.minimum(rules.fee * notional, np.maximum(equity * settle, 0.0))
-        if rules.surplus_to == "fund":
-            fee = np.where(closed, np.maximum(equity * settle, 0.0), fee)
-        elif rules.surplus_to == "owner":
-            fee = np.zeros(len(accounts))
-        payee = venue.fund if venue.fund >= 0 else venue.row
-        if fee.any():
-            world.bookkeeper.charge(Cause.LIQUIDATION_FEE, accounts[fee > 0], payee, fee[fee > 0])
-            venue.fees += float(fee.sum())
-        state.accounts.flags[accounts[closed & (notional > 0)]] |= int(AccountFlag.CLOSED)
+        closed = self._flat(breaches.accounts)
+        equity, _, _ = self.world.margin.of(breaches.accounts)
+        collect_fees(world, venue, breaches, Fills(owner, done, price, reference, notional), equity, closed)
+        state.accounts.flags[breaches.accounts[closed & (notional > 0)]] |= int(AccountFlag.CLOSED)
         return bool(done.any())
 
     def _flat(self, accounts: np.ndarray) -> np.ndarray:
         state = self.world.state
         return _without_units(accounts, state.accounts.start, state.positions.units)
 
-    def _finish(self, venue: Venue, accounts: np.ndarray) -> bool:
+    # -- the end of an episode ----------------------------------------------------------------------------------
+
+    def _finish(self, venue: Venue, accounts: np.ndarray, take_over: np.ndarray | None) -> bool:
         """Take over what is below zero (or below the takeover share); end the episodes that are over."""
         state, rules = self.world.state, venue.spec.liquidation
-        equity, requirement, _ = self.margin(accounts)
+        equity, requirement, _ = self.world.margin.of(accounts)
         flat = self._flat(accounts)
         below = np.where(flat, equity < 0.0, equity < np.maximum(rules.takeover_below * requirement, 0.0))
+        if take_over is not None:
+            below |= take_over & ~flat
         taken = accounts[below]
         if len(taken):
-            lots = [bankruptcy_lots(state, int(account)) for account in taken]
+            owner = contracts_of(
+                taken, state.accounts.start, state.positions.units, state.positions.instrument, state.instruments.kind
+            )[1]  # fmt: skip
+            lots = bankruptcy_lots(state, taken)
             roots = self.world.bookkeeper.hand_over(taken)
-            for account, (instrument, units, price), root in zip(taken, lots, roots, strict=True):
-                self.waterfall.add_lots(venue.row, int(account), instrument, units, price, int(root))
-            self._houses.update(state.books.takeover[state.accounts.book[taken]].tolist())
+            self.waterfall.add_lots_of(taken[owner], *lots, roots[owner])
+            self._sales.add(np.unique(state.books.takeover[state.accounts.book[taken]]))
             self.world.count("takeovers", len(taken))
             self.world.count("accounts_bankrupt", int((roots >= 0).sum()))
-        over = below | flat | (equity >= requirement)
-        state.accounts.breached_at[accounts[over]] = -1
-        for account in accounts[over]:
-            self._attempts.pop(int(account), None)
+        over = accounts[below | flat | (equity >= requirement)]
+        state.accounts.breached_at[over] = -1
+        self._attempts[over] = 0
         return bool(len(taken))
 
 
-def bankruptcy_lots(state, account: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Instruments, signed units and bankruptcy prices of an account's open positions.
+def bankruptcy_lots(state: State, accounts: int | np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Instruments, signed units and bankruptcy prices of the open contracts of accounts, account by account.
 
     The bankruptcy price of one position is where equity is zero; with several, equity is spread over them in
     proportion to notional. [settlement asset per unit]
     """
-    rows = np.arange(state.accounts.start[account], state.accounts.start[account + 1])
-    rows = rows[state.positions.units[rows] != 0.0]
-    instrument, units = state.positions.instrument[rows], state.positions.units[rows].copy()
-    price = state.instruments.equity_price[instrument]
-    if not len(rows):
-        return instrument, units, price
-    notional = np.abs(units) * state.instruments.mark[instrument]
-    equity = state.accounts.balance[account] + float(units @ price)
-    return instrument, units, price - equity * notional / notional.sum() / units
-
-
-@nb.njit(cache=True)
-def _orders_of(accounts, share, start, units):
-    """Rows of the positions to close, which account (by order) they belong to, and the signed change of units."""
-    count = 0
-    for i in range(len(accounts)):
-        if share[i] > 0.0:
-            for p in range(start[accounts[i]], start[accounts[i] + 1]):
-                if units[p] != 0.0:
-                    count += 1
-    rows, owner, change = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count)
-    n = 0
-    for i in range(len(accounts)):
-        if share[i] > 0.0:
-            for p in range(start[accounts[i]], start[accounts[i] + 1]):
-                if units[p] != 0.0:
-                    rows[n], owner[n], change[n] = p, i, -share[i] * units[p]
-                    n += 1
-    return rows, owner, change
+    accounts = np.atleast_1d(accounts)
+    positions, instruments = state.positions, state.instruments
+    rows, owner = contracts_of(accounts, state.accounts.start, positions.units, positions.instrument, instruments.kind)
+    instrument, units = positions.instrument[rows], positions.units[rows]
+    price = instruments.equity_price[instrument]
+    count = len(accounts)
+    notional = np.abs(units) * instruments.mark[instrument]
+    gross = np.bincount(owner, weights=notional, minlength=count)
+    equity = state.accounts.balance[accounts] + np.bincount(owner, weights=units * price, minlength=count)
+    return instrument, units, bankruptcy_quote(-units * price, equity[owner], notional, gross[owner]) / units
 
 
 @nb.njit(cache=True)

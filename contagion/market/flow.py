@@ -27,6 +27,7 @@ class Market:
         self._quotes = [np.flatnonzero(makers.instrument == row) for row in range(rows)]
         self._flow_at_mark = np.zeros(rows)
         self.volume = np.zeros(rows)  # executed notional so far [USD]
+        self.paid = np.full(rows, np.nan)  # price of the last execution [settlement asset per unit]
 
     def open_round(self) -> None:
         """Marks have been renewed: flow so far is in them."""
@@ -57,16 +58,15 @@ class Market:
             float(impact.fillable(float(done), depth, factor)) if done else 0.0
             for done in (instruments.flow[instrument], self._flow_at_mark[instrument])
         )
-        rule = type(impact)
         filled = impact.fillable(before + flow, depth, factor) - before
         if filled * flow <= 0.0:
             return 0.0, equity_price, 0.0
         after = before + filled
-        area = after * rule.average(after, depth, factor) if after else 0.0
-        area -= before * rule.average(before, depth, factor) if before else 0.0
-        base = 1.0 + (rule.impact(marked, depth, factor) if marked else 0.0)
-        here = 1.0 + (rule.impact(before, depth, factor) if before else 0.0)
-        there = 1.0 + (rule.impact(after, depth, factor) if after else 0.0)
+        area = after * impact.average(after, depth, factor) if after else 0.0
+        area -= before * impact.average(before, depth, factor) if before else 0.0
+        base = 1.0 + (impact.impact(marked, depth, factor) if marked else 0.0)
+        here = 1.0 + (impact.impact(before, depth, factor) if before else 0.0)
+        there = 1.0 + (impact.impact(after, depth, factor) if after else 0.0)
         average = math.log((1.0 + area / filled) / base)
         executed = mark * math.exp(float(instruments.sign[instrument]) * average)
         return filled, equity_price + executed - mark, math.log(there / here)
@@ -118,7 +118,7 @@ class Market:
         per_unit = self.usd_per_unit(row)
         bought, sold = float(asked[asked > 0].sum()), -float(asked[asked < 0].sum())
         net = bought - sold
-        taken, quotes = self._takeable(row, net * per_unit)
+        taken, quotes = self.takeable(row, net * per_unit)
         taken, price, move = self.price(row, taken)
         if quotes is None or taken == 0.0:
             taken, makers = 0.0, np.empty(0, np.int64)
@@ -134,6 +134,7 @@ class Market:
         if taken != 0.0:
             self._move(row, taken, move)
         self.volume[row] += abs(per_unit) * float(np.abs(filled).sum())
+        self.paid[row] = price
         return filled, makers, maker_units, price
 
     def _room(self, quotes: np.ndarray, direction: float, per_unit: float) -> np.ndarray:
@@ -142,7 +143,8 @@ class Market:
         inventory = self.world.state.positions.units[makers.position[quotes]] * per_unit
         return np.where(makers.depth[quotes] > 0.0, np.maximum(0.0, makers.limit[quotes] + direction * inventory), 0.0)
 
-    def _takeable(self, row: int, flow: float) -> tuple[float, np.ndarray | None]:
+    def takeable(self, row: int, flow: float) -> tuple[float, np.ndarray | None]:
+        """The part of a signed flow that makers have room for, and their quotes. [USD]"""
         quotes = self._quotes[row]
         if flow == 0.0 or not len(quotes):
             return 0.0, None

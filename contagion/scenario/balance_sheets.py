@@ -80,7 +80,7 @@ class BalanceSheets:
                     asset = layout.asset_rows[name]
                     self.hold(row, asset, usd / assets.index[asset])
         for plan in self.plans:
-            if plan.role in ("borrower", "market_maker"):
+            if plan.role in ("borrower", "market_maker", "liquidator"):
                 continue
             self.agents.cash[plan.agents] += 0.0 if plan.claims else plan.spec.capital
             for claim in plan.claims:

@@ -16,7 +16,7 @@ from contagion.scenario.rules import RuleSpec, rule_class
 from contagion.scenario.schema import Exchange, LendingPool, Scenario, Traders
 from contagion.streams import Streams, content_key, member_keys, mix
 
-ROLES = ("market_maker", "borrower", "keeper", "depositor", "hedger")
+ROLES = ("market_maker", "borrower", "keeper", "depositor", "hedger", "liquidator")
 
 
 @dataclass(slots=True)

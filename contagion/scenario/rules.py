@@ -25,11 +25,17 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "square_root": "contagion.market.impact:SquareRootImpact",
         "exponential": "contagion.market.impact:ExponentialImpact",
         "block_book": "contagion.market.impact:BlockBookImpact",
+        "constant_product": "contagion.market.impact:ConstantProductImpact",
+        "imbalance": "contagion.market.impact:ImbalanceImpact",
     },
     "engine": {
         "full": "contagion.liquidation.engines:FullClose",
         "partial": "contagion.liquidation.engines:PartialToTarget",
         "staged": "contagion.liquidation.engines:StagedClose",
+        "smallest_share": "contagion.liquidation.engines:SmallestShare",
+        "one_position": "contagion.liquidation.engines:OnePosition",
+        "tier_down": "contagion.liquidation.engines:TierDown",
+        "take_over": "contagion.liquidation.engines:TakeOver",
     },
     "margin": {
         "tiers": "contagion.margin.rules:Tiers",
@@ -59,6 +65,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "borrower": "contagion.agents.behaviours:Borrower",
         "fund": "contagion.agents.behaviours:LeveragedFund",
         "passive": "contagion.agents.behaviours:Passive",
+        "liquidator": "contagion.agents.liquidator:Liquidator",
     },
 }
 """Kind of rule -> short name -> ``module:Class``. Anything else is named by ``module:Class`` in the scenario itself."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numba as nb
 import numpy as np
 
 from contagion.state.codes import AccountFlag, Cause, InstrumentKind, Phase
 from contagion.state.ledger import Ledger
 from contagion.state.posting import collect_from_accounts, post_rows
 from contagion.state.tables import State
+from contagion.state.trades import apply_trades as _apply_trades
+from contagion.state.trades import move_to_house
 
 
 @dataclass(slots=True)
@@ -262,35 +263,26 @@ class Bookkeeper:
         ndarray of shape (n,)
             Deficit id of each account, -1 where equity was not negative.
         """
-        state, positions = self.state, self.state.positions
+        state, positions, instruments = self.state, self.state.positions, self.state.instruments
         self.traded = True
-        ids = np.full(len(accounts), -1, dtype=np.int64)
-        for order, account in enumerate(accounts):
-            book = int(state.accounts.book[account])
-            venue, target = int(state.books.venue[book]), int(state.books.takeover[book])
-            settle = int(state.books.settle[book])
-            balance = float(state.accounts.balance[account])
-            now, then = balance, balance
-            for row in range(state.accounts.start[account], state.accounts.start[account + 1]):
-                units = float(positions.units[row])
-                if units == 0.0:
-                    continue
-                instrument = int(positions.instrument[row])
-                now += units * float(state.instruments.value_price[instrument])
-                then += units * float(state.instruments.audited_price[instrument])
-                into = self.takeover_position(target, instrument)
-                price = float(state.instruments.equity_price[instrument])
-                _merge_entry(positions.units, positions.entry, into, units, price)
-                positions.units[row] = 0.0
-            state.accounts.balance[account] = 0.0
-            state.accounts.balance[target] += balance
-            now *= float(state.assets.fundamental[settle])
-            then *= float(self.audited_settle[settle])
-            owner = int(state.accounts.owner[account])
-            state.agents.worth[owner] -= then - now
-            state.agents.worth[venue] += then - now
-            ids[order] = self._close_out(int(account), owner, venue, now)
-            state.accounts.flags[account] |= AccountFlag.TAKEN_OVER | AccountFlag.CLOSED
+        accounts = np.asarray(accounts, dtype=np.int64)
+        now, then = np.empty((2, len(accounts)))
+        failed = move_to_house(
+            accounts, state.accounts.book, state.accounts.start, state.books.takeover, positions.instrument,
+            positions.units, positions.entry, state.accounts.balance, instruments.value_price,
+            instruments.audited_price, instruments.equity_price, now, then,
+        )  # fmt: skip
+        if failed >= 0:
+            raise KeyError(f"the takeover account cannot hold a contract of account {failed}")
+        book = state.accounts.book[accounts]
+        settle = state.books.settle[book]
+        now *= state.assets.fundamental[settle]
+        then *= self.audited_settle[settle]
+        owner, venue = state.accounts.owner[accounts], state.books.venue[book]
+        np.add.at(state.agents.worth, owner, now - then)
+        np.subtract.at(state.agents.worth, venue, now - then)
+        ids = self._close_out_many(accounts, owner, venue, now)
+        state.accounts.flags[accounts] |= np.uint8(AccountFlag.TAKEN_OVER | AccountFlag.CLOSED)
         return ids
 
     def takeover_position(self, account: int, instrument: int) -> int:
@@ -308,62 +300,50 @@ class Bookkeeper:
         raise KeyError(f"account {account} cannot hold {self.state.instruments.names[instrument]}")
 
     def _close_out(self, account: int, owner: int, venue: int, equity: float) -> int:
+        """The same for one account; its deficit id, or -1."""
+        columns = (np.array([item]) for item in (account, owner, venue, equity))
+        return int(self._close_out_many(*columns)[0])
+
+    def _close_out_many(
+        self, accounts: np.ndarray, owner: np.ndarray, venue: np.ndarray, equity: np.ndarray
+    ) -> np.ndarray:  # fmt: skip
         """Owner and account part: what limited liability had booked is reversed, the final amount is booked."""
-        state = self.state
-        if state.accounts.flags[account] & AccountFlag.UNDER:
-            self.book(Cause.LIMITED_LIABILITY, owner, venue, -float(state.accounts.value[account]))
-            state.accounts.flags[account] &= ~np.uint8(AccountFlag.UNDER)
-        if equity >= 0.0:
-            self.book(Cause.SURPLUS, owner, venue, equity)
-            return -1
-        root = self.open_deficit(venue, account, owner, -equity)
-        self.book(Cause.DEFICIT, venue, owner, -equity, deficit=root)
-        state.accounts.flags[account] |= AccountFlag.BANKRUPT
-        return root
+        table = self.state.accounts
+        under = (table.flags[accounts] & AccountFlag.UNDER) != 0
+        if under.any():
+            reversed_ = -table.value[accounts[under]]
+            self.book(Cause.LIMITED_LIABILITY, owner[under], venue[under], reversed_)
+            table.flags[accounts[under]] &= ~np.uint8(AccountFlag.UNDER)
+        short = equity < 0.0
+        self.book(Cause.SURPLUS, owner[~short], venue[~short], equity[~short])
+        ids = np.full(len(accounts), -1, dtype=np.int64)
+        ids[short] = self.open_deficits(venue[short], accounts[short], owner[short], -equity[short])
+        self.book(Cause.DEFICIT, venue[short], owner[short], -equity[short], deficit=ids[short])
+        table.flags[accounts[short]] |= np.uint8(AccountFlag.BANKRUPT)
+        return ids
 
     # -- deficits -----------------------------------------------------------------------------------------------
 
     def open_deficit(self, venue: int, account: int, owner: int, amount: float) -> int:
         """Register a root and return its id. [USD]"""
-        roots = self.deficits
-        roots.venue.append(venue)
-        roots.account.append(account)
-        roots.owner.append(owner)
-        roots.step.append(self.ledger.step)
-        roots.round.append(self.ledger.round)
-        roots.amount.append(amount)
-        roots.open.append(amount)
-        return len(roots) - 1
+        return int(self.open_deficits(*(np.array([item]) for item in (venue, account, owner, amount)))[0])
+
+    def open_deficits(
+        self, venue: np.ndarray, account: np.ndarray, owner: np.ndarray, amount: np.ndarray
+    ) -> np.ndarray:  # fmt: skip
+        """Register roots and return their ids. [USD]"""
+        roots, count = self.deficits, len(amount)
+        ids = np.arange(len(roots), len(roots) + count)
+        roots.venue.extend(venue.tolist())
+        roots.account.extend(account.tolist())
+        roots.owner.extend(owner.tolist())
+        roots.step.extend([self.ledger.step] * count)
+        roots.round.extend([self.ledger.round] * count)
+        roots.amount.extend(amount.tolist())
+        roots.open.extend(amount.tolist())
+        return ids
 
     def is_contract(self, instrument) -> np.ndarray:
         """Whether instruments are promises between account holders (zero-sum), not units of an asset."""
         kind = self.state.instruments.kind[instrument]
         return (kind == InstrumentKind.LINEAR) | (kind == InstrumentKind.INVERSE)
-
-
-@nb.njit(cache=True)
-def _merge_entry(units, entry, row, change, price):
-    held = units[row]
-    total = held + change
-    if held == 0.0 or held * change > 0.0:
-        size = abs(held) + abs(change)
-        entry[row] = (entry[row] * abs(held) + price * abs(change)) / size if size != 0.0 else price
-    elif held * total < 0.0:
-        entry[row] = price
-    units[row] = total
-
-
-@nb.njit(cache=True)
-def _apply_trades(rows, change, price, account_of, units, entry, balance, realised):
-    for i in range(len(rows)):
-        row = rows[i]
-        account = account_of[row]
-        held = units[row]
-        if held * change[i] < 0.0:
-            closed = min(abs(held), abs(change[i]))
-            direction = 1.0 if held > 0.0 else -1.0
-            realised[account] += direction * closed * (price[i] - entry[row])
-        balance[account] -= change[i] * price[i]
-        _merge_entry(units, entry, row, change[i], price[i])
-        if abs(units[row]) < 1e-12 * (abs(held) + abs(change[i])):
-            units[row] = 0.0
