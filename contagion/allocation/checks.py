@@ -11,9 +11,10 @@ from typing import NoReturn
 
 import numpy as np
 
-from contagion.allocation.cash import ProfitHaircut, VenueEquity
+from contagion.allocation.funds import VenueEquity
+from contagion.allocation.haircuts import OptimalHaircut, ProfitHaircut, VariationMarginHaircut, gains
 from contagion.allocation.layer import Case, Layer, Payment, Transfer
-from contagion.allocation.positions import AutoDeleverage
+from contagion.allocation.positions import AutoDeleverage, TearUp
 from contagion.allocation.standing import (
     NEVER,
     ascending,
@@ -24,10 +25,11 @@ from contagion.allocation.standing import (
     settle_price,
     settle_prices,
 )
-from contagion.allocation.transfers import means_of
+from contagion.allocation.transfers import contributions_of, means_of
 from contagion.errors import InvariantError
 from contagion.state.codes import AccountFlag, Cause
-from contagion.state.world import World
+from contagion.state.tables import State
+from contagion.state.world import Venue, World
 
 RELATIVE = 1e-9
 
@@ -53,6 +55,7 @@ class Evidence:
     case: int = 0
     used: list[Used] = field(default_factory=list)
     by_lots: dict[int, float] = field(default_factory=dict)  # deficit id -> loss of its lots at bankruptcy price [USD]
+    carried: dict[int, float] = field(default_factory=dict)  # deficit id -> borne in earlier steps [USD]
     gross: float = 0.0  # value that passed through the waterfalls in this step [USD]
 
     def open_step(self, step: int) -> None:
@@ -102,8 +105,8 @@ def check_payment(case: Case, place: int, layer: Layer, payment: Payment, eviden
         _at_most(case.world, owner_of, payers, paid, allowed, what)
         if payment.accounts is not None:
             _check_accounts(case, place, layer, payers, paid)
-        else:
-            means = np.array([means_of(state, case.venue, int(agent)) for agent in payers])
+        elif not payment.diluted:
+            means = _means(state, case.venue, payers, payment.contributions)
             _at_most(case.world, None, payers, paid, means, f"layer {place} takes more than an agent has")
     if isinstance(layer, VenueEquity) and layer.limit is not None and case.borne + total > layer.limit + slack:
         fail(case.world, case.venue.row, case.borne + total - layer.limit, f"layer {place} goes beyond its tranche")
@@ -125,9 +128,11 @@ def _check_accounts(case: Case, place: int, layer: Layer, accounts: np.ndarray, 
         fail(world, who, float(paid[wrong]), f"layer {place} charges an account it may not reach")
     equity, profit = equity_and_profit(state, accounts)
     _at_most(world, owner, accounts, paid, equity, f"layer {place} takes more than an account's equity")
-    if isinstance(layer, ProfitHaircut):
-        if layer.base == "window":
-            profit += settle_prices(state)[accounts_table.book[accounts]] * accounts_table.realised[accounts]
+    if isinstance(layer, ProfitHaircut) and layer.base == "window":
+        profit += settle_prices(state)[accounts_table.book[accounts]] * accounts_table.realised[accounts]
+    if isinstance(layer, VariationMarginHaircut):
+        profit = gains(world, case.memory, accounts)
+    if isinstance(layer, ProfitHaircut | VariationMarginHaircut | OptimalHaircut):
         _at_most(world, owner, accounts, paid, profit, f"layer {place} cuts principal")
 
 
@@ -145,7 +150,7 @@ def check_transfer(case: Case, place: int, layer: Layer, item: Transfer, evidenc
     side = float(np.sign(lots.units[item.chosen][0]))
     if filled > asked * (1.0 + RELATIVE) or np.any(lots.units[item.chosen] * side <= 0.0):
         fail(world, case.venue.row, filled - asked, f"layer {place} passes on units that were not taken over")
-    if isinstance(layer, AutoDeleverage):
+    if isinstance(layer, AutoDeleverage | TearUp):
         account = state.positions.account[item.positions]
         equity, _ = equity_and_profit(state, account)
         row = first_no_candidate(
@@ -165,15 +170,17 @@ def check_transfer(case: Case, place: int, layer: Layer, item: Transfer, evidenc
     )
 
 
-def _check_price(case: Case, place: int, layer: AutoDeleverage, item: Transfer) -> None:
+def _check_price(case: Case, place: int, layer: AutoDeleverage | TearUp, item: Transfer) -> None:
     state, instrument = case.world.state, item.lots.instrument
-    if layer.price == "bankruptcy":
-        size = np.abs(item.lots.units[item.chosen])
-        expected = float(size @ item.lots.bankruptcy[item.chosen]) / float(size.sum())
-    elif layer.price == "mark":
-        expected = float(state.instruments.value_price[instrument])
-    else:
+    mark, size = float(state.instruments.value_price[instrument]), np.abs(item.lots.units[item.chosen])
+    bankruptcy = item.lots.bankruptcy[item.chosen]
+    if isinstance(layer, TearUp) or layer.price == "mark":
+        expected = mark
+    elif layer.price == "previous_mark":
         expected = float(case.previous_marks[instrument])
+    else:
+        far = np.abs(bankruptcy - mark) > layer.far * mark if layer.price == "bankruptcy_unless_far" else False
+        expected = float(size @ np.where(far, mark, bankruptcy)) / float(size.sum())
     if abs(item.price - expected) > RELATIVE * abs(expected):
         fail(case.world, case.venue.row, item.price, f"layer {place} does not fill at the rule's price {expected:g}")
 
@@ -219,6 +226,7 @@ def _check_rows(world: World, evidence: Evidence) -> None:
     for row in rows[~named][~np.isin(rows["payee"][~named], venues)][:1]:
         fail(world, int(row["payee"]), float(row["amount"]), "an allocation row does not pay a venue")
     sums = np.bincount(rows["deficit"][named], weights=rows["amount"][named], minlength=len(deficits))
+    _check_carried(world, evidence, sums, first)
     seen: set[tuple[int, int]] = set()
     for root in range(first, len(deficits)):
         venue, account, amount = deficits.venue[root], deficits.account[root], deficits.amount[root]
@@ -235,6 +243,28 @@ def _check_rows(world: World, evidence: Evidence) -> None:
         seen.add((venue, account))
 
 
+def _check_carried(world: World, evidence: Evidence, sums: np.ndarray, first: int) -> None:
+    """Deficits of earlier steps: what was borne before, in this step, and what is still carried is their amount."""
+    deficits = world.bookkeeper.deficits
+    for root in np.flatnonzero(sums[:first]).tolist() if len(evidence.carried) else ():
+        before = evidence.carried.pop(root, 0.0) + float(sums[root])
+        missing = before + _carried(world, evidence, root, before) - deficits.amount[root]
+        if abs(missing) > RELATIVE * max(1.0, deficits.amount[root]):
+            fail(world, deficits.venue[root], missing, f"carried deficit {root} is not borne in full", root)
+    closed = [root for root in evidence.carried if root < first and deficits.open[root] == 0.0]
+    for root in closed:
+        fail(world, deficits.venue[root], deficits.amount[root], f"carried deficit {root} was closed by nobody", root)
+
+
+def _carried(world: World, evidence: Evidence, root: int, borne: float) -> float:
+    """What is still open of a deficit, where its venue carries it. [USD]"""
+    venue = world.bookkeeper.deficits.venue[root]
+    if root not in world.waterfall.carried.get(venue, ()):
+        return 0.0
+    evidence.carried[root] = borne
+    return world.bookkeeper.deficits.open[root]
+
+
 def _check_order(world: World, evidence: Evidence) -> None:
     used = sorted(evidence.used, key=lambda item: (item.case, item.place))
     spare: dict[int, Used] = {}
@@ -247,8 +277,8 @@ def _check_order(world: World, evidence: Evidence) -> None:
             spare[item.case] = item
 
 
-def check_takeover(world: World, account: int, evidence: Evidence) -> None:
-    """After its venue's allocation a takeover account lacks nothing, and holds nothing if it is flat.
+def check_takeover(world: World, account: int, evidence: Evidence, carried: float = 0.0) -> None:
+    """After its venue's allocation a takeover account lacks nothing but deficits carried, and is empty if flat.
 
     Raises
     ------
@@ -260,8 +290,16 @@ def check_takeover(world: World, account: int, evidence: Evidence) -> None:
     equity = float(equity_and_profit(state, np.array([account]))[0][0])
     flat = not state.positions.units[rows].any()
     slack = RELATIVE * max(1.0, evidence.gross, float(np.abs(state.accounts.balance[account])))
-    if equity < -slack or (flat and equity > slack):
+    if equity < -carried - slack or (flat and equity > slack):
         fail(world, int(state.accounts.owner[account]), equity, "a takeover account is left with equity")
+
+
+def _means(state: State, venue: Venue, agents: np.ndarray, contributions: bool) -> np.ndarray:
+    """What agents have in hand, or in the default fund. [USD]"""
+    if contributions:
+        left = dict(zip(*(column.tolist() for column in contributions_of(state, venue)), strict=True))
+        return np.array([left.get(int(agent), 0.0) for agent in agents])
+    return np.array([means_of(state, venue, int(agent)) for agent in agents])
 
 
 def _by_payer(rows: np.ndarray, payment: Payment) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from contagion.allocation.cash import InsuranceFund, ProfitHaircut, VenueEquity, own_capital
 from contagion.allocation.checks import RELATIVE, fail
+from contagion.allocation.funds import InsuranceFund, VenueEquity, own_capital
+from contagion.allocation.haircuts import ProfitHaircut
 from contagion.allocation.layer import Case, Layer
 from contagion.allocation.positions import AutoDeleverage
+from contagion.allocation.rankings import WEIGHTS
 from contagion.allocation.standing import equity_and_profit, settle_price
 from contagion.allocation.transfers import means_of
 from contagion.state.codes import AccountFlag
@@ -26,7 +28,7 @@ def check_exhausted(case: Case, place: int, layer: Layer, used: bool, before: fl
     left, agent, slack = 0.0, case.venue.row, RELATIVE * max(1.0, before)
     if case.need <= slack:
         return
-    if isinstance(layer, InsuranceFund) and case.venue.fund >= 0:
+    if isinstance(layer, InsuranceFund) and not layer.gated and case.venue.fund >= 0:
         agent = case.venue.fund
         left = means_of(case.world.state, case.venue, agent)
     elif isinstance(layer, VenueEquity):
@@ -36,7 +38,7 @@ def check_exhausted(case: Case, place: int, layer: Layer, used: bool, before: fl
             left = min(left, layer.limit - case.borne)
     elif isinstance(layer, ProfitHaircut) and not used and layer.severity > 0.0:
         left = _idle_profit(case, layer)
-    elif isinstance(layer, AutoDeleverage) and not used:
+    elif isinstance(layer, AutoDeleverage) and layer.ranking not in WEIGHTS and not used:
         left = _idle_candidates(case, layer)
     if left > slack:
         fail(case.world, agent, left, f"layer {place} leaves a deficit open while it has money or takers")

@@ -7,18 +7,70 @@ the rows and checks the amounts.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
 
 from contagion.allocation.lots import Lots
+from contagion.allocation.shares import pro_rata
 
 if TYPE_CHECKING:
     from contagion.allocation.candidates import PositionIndex
     from contagion.state.world import Venue, World
+
+
+class Properties(NamedTuple):
+    """What holds of a rule whatever the market; ``None`` where the question does not arise.
+
+    Attributes
+    ----------
+    budget_balance : bool
+        Nothing is left while its payers have something that the rule can take.
+    no_over_collection : bool
+        It never takes more than the deficit.
+    monotone_in_profit : bool
+        Of two accounts that differ in their profit only, the richer does not pay less.
+    scale_invariant : bool
+        All sums times a factor: payments times that factor.
+    split_proof : bool
+        Nobody pays less by holding its units and margin in several accounts.
+    principal_untouched : bool
+        Nobody pays more than its profit.
+    """
+
+    budget_balance: bool | None
+    no_over_collection: bool | None
+    monotone_in_profit: bool | None
+    scale_invariant: bool | None
+    split_proof: bool | None
+    principal_untouched: bool | None
+
+
+@dataclass(slots=True)
+class Memory:
+    """What one layer of one venue remembers of a run. USD."""
+
+    borne: float = 0.0
+    recent: deque = field(default_factory=deque)  # (step, paid)
+    peaks: deque = field(default_factory=deque)  # (step, balance), falling
+    by_root: dict[int, float] = field(default_factory=dict)  # paid for a deficit
+    by_market: dict[int, float] = field(default_factory=dict)  # paid for an instrument
+    by_agent: dict[int, float] = field(default_factory=dict)  # paid by an agent
+    opening: np.ndarray | None = None  # by account, when the interval began [settlement asset]
+    latest: np.ndarray | None = None  # by account, at the last look [settlement asset]
+    step: int = -1
+    due: int = -1  # step
+
+    def paid_within(self, step: int, steps: int) -> float:
+        """What was paid in the last `steps` steps, this one included."""
+        while self.recent and self.recent[0][0] <= step - steps:
+            self.recent.popleft()
+        return sum(amount for _, amount in self.recent)
 
 
 @dataclass(slots=True)
@@ -32,12 +84,22 @@ class Case:
     lots: list[Lots]  # units on the takeover accounts, by instrument name
     index: PositionIndex
     previous_marks: np.ndarray  # by instrument, of the round before [settlement asset per unit]
-    borne: float = 0.0  # what the layer that is asked has borne in this run so far [USD]
+    memory: Memory = field(default_factory=Memory)  # of the layer that is asked
+    markets: dict[int, dict[int, float]] = field(default_factory=dict)  # deficit id -> share of it by instrument
 
     @property
     def need(self) -> float:
         """Sum of what is left. [USD]"""
         return float(self.open.sum())
+
+    @property
+    def borne(self) -> float:
+        """What the layer that is asked has borne in this run so far. [USD]"""
+        return self.memory.borne
+
+    def steps(self, duration: pd.Timedelta) -> int:
+        """A duration in steps of the run, at least one."""
+        return steps_of(self.world, duration)
 
     def open_of(self, deficits: np.ndarray) -> np.ndarray:
         """What is left of the deficits with these ids, 0 for -1 and for others. [USD]"""
@@ -67,6 +129,8 @@ class Payment:
     agents: np.ndarray | None = None
     capacity: float | None = None
     deficits: np.ndarray | None = None
+    contributions: bool = False  # agents pay with their part of the default fund
+    diluted: bool = False  # agents have paid already: what they hold is worth less
 
     def __post_init__(self) -> None:
         if self.capacity is None:
@@ -104,21 +168,55 @@ class Transfer:
         return float(np.average(self.prices, weights=np.abs(self.lots.units[self.chosen])))
 
 
-class Layer(BaseModel):
-    """Base of every layer: frozen parameters, and who bears what."""
+def steps_of(world: World, duration: pd.Timedelta) -> int:
+    """A duration in steps of the run, at least one."""
+    return max(1, round(duration.total_seconds() / (world.dt_years * 365.0 * 86_400.0)))
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+def last_step(world: World) -> bool:
+    """Whether the run ends with this step: then everything is recognised."""
+    return world.scenario is not None and world.step >= world.scenario.steps
+
+
+class Layer(BaseModel):
+    """Base of every layer: frozen parameters, and who bears what.
+
+    Parameters
+    ----------
+    recognition : {"now", "close"}
+        When the layer acts: in the round in which a deficit arises, or at a close (and at the end of the run). In
+        between the deficit is carried by the venue, layers behind wait too, and customers can withdraw.
+    close_every : int
+        Steps from close to close.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    has: ClassVar[Properties | None] = None
+    watches: ClassVar[bool] = False  # :meth:`watch` is called every round
+    by_market: ClassVar[bool] = False  # it asks which markets a deficit came from
+
+    recognition: Literal["now", "close"] = "now"
+    close_every: Annotated[int, Field(ge=1)] = 1  # steps
+
+    def due(self, case: Case) -> bool:
+        """Whether the layer acts now; until then the deficit is carried, and layers behind it wait."""
+        return self.recognition == "now" or case.world.step % self.close_every == 0 or last_step(case.world)
+
+    def begin(self, world: World, venue: Venue, memory: Memory) -> None:
+        """Look at the opening of a run."""
+
+    def watch(self, world: World, venue: Venue, memory: Memory) -> None:
+        """Look at the state before deficits are allocated (only where `watches`)."""
+
+    @property
+    def properties(self) -> Properties | None:
+        """Which properties the rule has with these parameters."""
+        return self.has
 
     def bear(self, case: Case) -> Iterator[Payment | Transfer]:
         """Yield what this layer bears. Each item is carried out before the next is asked for; `case` then shows it."""
         raise NotImplementedError
 
 
-def pro_rata(limits: np.ndarray, want: float) -> np.ndarray:
-    """Share `want` over payers in proportion to `limits`, nobody above its own. [USD]
-
-    The common rate is ``min(1, want / sum of limits)``: the variation-margin gains haircut when the limits are gains
-    (ISDA 2013, "CCP Loss Allocation at the End of the Waterfall"), dynamic profit equalisation when they are profits.
-    """
-    total = float(limits.sum())
-    return limits * min(1.0, max(0.0, want) / total) if total > 0 else np.zeros_like(limits)
+__all__ = ["Case", "Layer", "Memory", "Payment", "Properties", "Transfer", "pro_rata"]

@@ -58,6 +58,11 @@ def okx(profit, wallet, margin_ratio):
     return _up_or_down(np.divide(profit, np.maximum(wallet, 1e-300)), margin_ratio)
 
 
+def bybit(profit_share, position_leverage):
+    """Leveraged return: profit share times effective leverage, for losers too (Bybit, auto-deleveraging)."""
+    return np.multiply(profit_share, np.where(np.isfinite(position_leverage), position_leverage, 0.0))
+
+
 def pro_rata(notional):
     """Everybody is equal: all candidates give the same share of their size."""
     return np.zeros_like(notional)
@@ -70,8 +75,14 @@ def _up_or_down(gain, risk):
 
 
 RANKINGS: dict[str, Callable] = {
-    rule.__name__: rule for rule in (pnl_leverage, bitmex, binance, hyperliquid, okx, pro_rata)
+    rule.__name__: rule for rule in (pnl_leverage, bitmex, binance, hyperliquid, okx, pro_rata, bybit)
 }
+
+WEIGHTS: dict[str, str] = {"by_profit": "profit", "by_equity": "equity"}
+"""Names of rules that are no queue: candidates give in proportion to this column, nobody more than its size."""
+
+RANDOM_START = "random_start"
+"""No ranking: candidates in the order of their keys, from a random place onwards (dYdX v4)."""
 
 
 @cache

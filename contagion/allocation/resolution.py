@@ -37,7 +37,7 @@ class Insolvency:
         happened = paid
         agents = self.world.state.agents
         for venue in self._exchanges:
-            if agents.worth[venue.row] >= -1e-6 or agents.status[venue.row] & INSOLVENT:
+            if agents.worth[venue.row] + self._carried(venue) >= -1e-6 or agents.status[venue.row] & INSOLVENT:
                 continue
             agents.status[venue.row] |= INSOLVENT
             self.world.count("insolvencies")
@@ -97,6 +97,11 @@ class Insolvency:
             loss = (owed - paid) * state.assets.fundamental[settle]
             bookkeeper.charge(Cause.RESOLUTION, accounts, venue.row, loss)
             bookkeeper.withdraw(accounts, paid)
+
+    def _carried(self, venue: Venue) -> float:
+        """Deficits not yet recognised are not the venue's loss so far. [USD]"""
+        waterfall = self.world.waterfall
+        return waterfall.carried_by(venue.row) if waterfall is not None else 0.0
 
     def _held(self, agent: int, asset: int) -> float:
         return float(self.world.state.holdings.units[self.world.bookkeeper.slot(agent, asset)])

@@ -10,6 +10,7 @@ from contagion.allocation.checks import Evidence
 from contagion.allocation.lots import Lots, open_positions
 from contagion.allocation.transfers import credit_takeover
 from contagion.state.codes import Cause
+from contagion.state.tables import State
 from contagion.state.world import Venue, World
 
 RELATIVE = 1e-9  # of what passed through: below it a rest is rounding
@@ -86,3 +87,13 @@ def pass_on_surplus(world: World, venue: Venue, takeover: int, gross: float) -> 
     else:
         credit_takeover(world.bookkeeper, np.array([takeover]), np.array([-now.equity]))
     balance[takeover] = 0.0
+
+
+def markets_of(state: State, account: int, instruments: np.ndarray, units: np.ndarray) -> dict[int, float]:
+    """Share of each instrument in a deficit: by notional held, or equal over what the account has ever held."""
+    usd = np.abs(units) * state.instruments.mark[instruments]
+    if not usd.sum() > 0.0:
+        rows = slice(int(state.accounts.start[account]), int(state.accounts.start[account + 1]))
+        instruments = state.positions.instrument[rows][state.positions.entry[rows] != 0.0]
+        usd = np.ones(len(instruments))
+    return {int(row): float(part / usd.sum()) for row, part in zip(instruments, usd, strict=True)}

@@ -49,6 +49,40 @@ def means_of(state: State, venue: Venue, agent: int) -> float:
     return float(state.agents.cash[agent]) + sum(units * price for _, units, price in _kind(state, venue, agent))
 
 
+def contributions_of(state: State, venue: Venue) -> tuple[np.ndarray, np.ndarray]:
+    """Members of a venue's default fund and what is left of their contributions, shape (n_members,). [USD]
+
+    A contribution is a loan to the venue that falls due after the run.
+    """
+    if venue.contributions is None:
+        return np.zeros(0, np.int64), np.zeros(0)
+    return state.loans.lender[venue.contributions], state.loans.face[venue.contributions].copy()
+
+
+def use_contributions(bookkeeper: Bookkeeper, venue: Venue, members: np.ndarray, amounts: np.ndarray) -> None:
+    """The venue owes members less of their contributions, without a row. [USD]"""
+    loans = bookkeeper.state.loans
+    row_of = {int(loans.lender[row]): int(row) for row in venue.contributions}
+    rows = np.array([row_of[int(member)] for member in members], dtype=np.int64)
+    np.subtract.at(loans.face, rows, amounts)
+    small = loans.face[venue.contributions] <= 1e-12 * venue.contributed
+    loans.face[venue.contributions[small]] = np.maximum(0.0, loans.face[venue.contributions[small]])
+
+
+def replenish(bookkeeper: Bookkeeper, venue: Venue, amounts: np.ndarray) -> None:
+    """Members pay into the default fund out of their wallets, in the order of its members. [USD]"""
+    state, some = bookkeeper.state, amounts > 0.0
+    rows = venue.contributions[some]
+    members, paid = state.loans.lender[rows], amounts[some]
+    if not len(rows):
+        return
+    np.subtract.at(state.agents.cash, members, paid)
+    state.agents.cash[venue.row] += paid.sum()
+    state.loans.face[rows] += paid
+    bookkeeper.book(Cause.DEPOSIT, members, venue.row, paid)
+    bookkeeper.book(Cause.ISSUED, venue.row, members, paid)
+
+
 def _kind(state: State, venue: Venue, agent: int) -> list[tuple[int, float, float]]:
     """Assets other than cash that count: claims on the pool itself, settlement assets of an exchange's books."""
     wanted = {venue.claim} if venue.claim >= 0 else set()

@@ -26,6 +26,8 @@ class Venue:
     engine: Any = None  # liquidation engine
     layers: list[Any] = field(default_factory=list)  # waterfall, first payer first
     fees: float = 0.0  # collected so far [USD]
+    contributions: Any = None  # rows of Loans that are its default fund, None if it has none
+    contributed: Any = None  # what each of them was at the opening [USD]
     debts: list[int] = field(default_factory=list)  # its instruments that are owed to it as a lending pool
 
 

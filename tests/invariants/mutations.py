@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.agents.decisions import Decisions
-from contagion.allocation import waterfall
+from contagion.allocation import settlement, waterfall
 from contagion.allocation.cash import InsuranceFund, ProfitHaircut, VenueEquity, pro_rata
 from contagion.allocation.layer import Payment
 from contagion.allocation.positions import AutoDeleverage
@@ -148,10 +148,14 @@ def wrong_payer(monkeypatch):
 @mutation
 def payers_swapped(monkeypatch):
     """Money is taken from the right accounts, and booked as if their neighbours had paid."""
-    right = waterfall.debit_accounts
-    monkeypatch.setattr(
-        waterfall, "debit_accounts", lambda books, accounts, amounts: right(books, np.roll(accounts, 1), amounts)
-    )
+    right = Bookkeeper.collect
+
+    def wrong(self, cause, accounts, venue, amounts, *rest):
+        units = amounts / self._settle_price(self.state.accounts.book[accounts])
+        self.state.accounts.balance[accounts] += units - np.roll(units, 1)
+        return right(self, cause, accounts, venue, amounts, *rest)
+
+    monkeypatch.setattr(Bookkeeper, "collect", wrong)
 
 
 # -- layers ---------------------------------------------------------------------------------------------------------
@@ -231,10 +235,10 @@ def tranche_exceeded(monkeypatch):
 @mutation
 def principal_cut(monkeypatch):
     """The profit haircut takes its share of everybody's equity, losers' too."""
-    from contagion.allocation import cash
+    from contagion.allocation.candidates import account_columns
 
     def wrong(self, case):
-        columns = cash.account_columns(case.world.state, case.venue.books)
+        columns = account_columns(case.world.state, case.venue.books)
         limits = np.maximum(columns.equity, 0.0)
         want = self.severity * case.need
         yield Payment(pro_rata(limits, want), limits, accounts=columns.position, capacity=want)
@@ -256,9 +260,9 @@ def deleveraged_at_mark(monkeypatch):
 @mutation
 def deleveraged_off_price(monkeypatch):
     """The units change hands 1% off the price that was announced and checked."""
-    right = waterfall.move_positions
+    right = settlement.move_positions
     monkeypatch.setattr(
-        waterfall, "move_positions",
+        settlement, "move_positions",
         lambda books, rows, units, into, price: right(books, rows, units, into, 1.01 * price),
     )  # fmt: skip
 
@@ -282,7 +286,7 @@ def fund_pays_twice(monkeypatch):
         books.state.agents.cash[agent] -= amount
         books.state.agents.cash[venue.row] += amount
 
-    after(monkeypatch, waterfall, "surrender", twice)
+    after(monkeypatch, settlement, "surrender", twice)
 
 
 # -- deficits -------------------------------------------------------------------------------------------------------
@@ -299,7 +303,7 @@ def residual_sent_outside(monkeypatch):
             self.world.bookkeeper.pay(Cause.ALLOCATION, 0, case.venue.row, float(amount), self._unallocated, int(root))
         self._reduce(case, left)
 
-    monkeypatch.setattr(waterfall.Waterfall, "_leave_unallocated", wrong)
+    monkeypatch.setattr(settlement.Settlement, "_leave_unallocated", wrong)
 
 
 @mutation
@@ -337,7 +341,7 @@ def deficit_forgotten(monkeypatch):
 @mutation
 def residual_left_open(monkeypatch):
     """What no layer takes is booked nowhere."""
-    monkeypatch.setattr(waterfall.Waterfall, "_leave_unallocated", lambda self, case: None)
+    monkeypatch.setattr(settlement.Settlement, "_leave_unallocated", lambda self, case: None)
 
 
 @mutation

@@ -1,0 +1,273 @@
+"""Layers that cut accounts: profits, gains of an interval, balances, open interest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from contagion.allocation.candidates import Candidates, account_columns, fill_by_rank
+from contagion.allocation.layer import Case, Layer, Memory, Payment, Properties, last_step, steps_of
+from contagion.allocation.rankings import ranking
+from contagion.allocation.shares import level_down, per_unit, pro_rata, water_fill
+from contagion.allocation.standing import NEVER, equity_and_profit, settle_price, settle_prices
+from contagion.scenario.fields import Duration
+from contagion.state.world import Venue, World
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Haircut(Layer):
+    """Base of layers that cut accounts: how the need is shared over what each can lose.
+
+    Parameters
+    ----------
+    order : {"pro_rata"} or name of a ranking
+        All at one rate ``min(1, need / sum)``, or from the top of a ranking each up to its limit (the queue of Chitra,
+        arXiv 2512.01112, section 2).
+    severity : float
+        Share of the need that is collected (theta of the same paper), the rest is left to later layers.
+    cap : float
+        Most that anyone loses, as a share of what could be cut; the others then pay more (capped pro rata).
+    leverage_exponent : float
+        Rates are proportional to this power of leverage (risk-aware pro rata); 0: all alike.
+    """
+
+    order: str = "pro_rata"
+    severity: Share = 1.0
+    cap: Share = 1.0
+    leverage_exponent: Annotated[float, Field(ge=0)] = 0.0
+
+    @field_validator("order")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        ranking(name)
+        return name
+
+    def what_can_be_cut(self, case: Case, columns: Candidates) -> np.ndarray:
+        """The base of the cut, by account; may be negative. [USD]"""
+        raise NotImplementedError
+
+    def bear(self, case: Case) -> Iterator[Payment]:
+        columns = account_columns(case.world.state, case.venue.books)
+        base = np.maximum(0.0, np.minimum(self.what_can_be_cut(case, columns), columns.equity))
+        limits = base if self.cap == 1.0 else self.cap * base
+        want = min(self.severity * case.need, float(limits.sum()))
+        yield Payment(self.share(columns, base, limits, want), limits, accounts=columns.position, capacity=want)
+
+    def share(self, columns: Candidates, base: np.ndarray, limits: np.ndarray, want: float) -> np.ndarray:
+        """What each pays, given what can be cut of it and the most it may lose. [USD]"""
+        if self.order != "pro_rata":
+            score = np.where(limits > 0.0, columns.score(*ranking(self.order)), -np.inf)
+            return fill_by_rank(score, limits, want)
+        if self.cap == 1.0 and self.leverage_exponent == 0.0:
+            return pro_rata(limits, want)
+        return water_fill(risk_weights(base, columns.leverage, self.leverage_exponent), limits, want)[0]
+
+    @property
+    def properties(self) -> Properties | None:
+        found = self.has
+        if self.order != "pro_rata":
+            found = found._replace(**QUEUES.get(self.order, UNKNOWN_QUEUE))
+        elif self.leverage_exponent > 0.0:
+            found = found._replace(monotone_in_profit=False, split_proof=False)
+        return found
+
+
+QUEUES = {
+    "pro_rata": {},
+    "pnl_leverage": {"split_proof": False},
+    "bitmex": {"split_proof": False},
+    "bybit": {"split_proof": False},
+    "binance": {"split_proof": False, "scale_invariant": False},
+    "okx": {"split_proof": False},
+    "hyperliquid": {"split_proof": False, "monotone_in_profit": False},
+}
+"""What a queue by a ranking loses of the properties of the same rule pro rata."""
+
+UNKNOWN_QUEUE = {"monotone_in_profit": None, "scale_invariant": None, "split_proof": None}
+
+
+def risk_weights(base: np.ndarray, leverage: np.ndarray, exponent: float) -> np.ndarray:
+    """``base * leverage ** exponent``; an account without equity weighs as the most leveraged one with some."""
+    if exponent == 0.0:
+        return base
+    finite = np.isfinite(leverage)
+    greatest = float(leverage[finite].max(initial=1.0))
+    return base * np.where(finite, leverage, greatest) ** exponent
+
+
+class ProfitHaircut(Haircut):
+    """Accounts in profit give up part of it; their principal is not touched (BitMEX, dynamic profit equalisation).
+
+    Parameters
+    ----------
+    base : {"unrealised", "window"}
+        Profit that can be cut: unrealised now, or plus what closing trades realised in the current window.
+
+    Notes
+    -----
+    Nobody pays more than its equity, so an account with a profit on a position but no equity is not pushed below zero.
+    """
+
+    has: ClassVar[Properties] = Properties(True, True, True, True, True, True)
+
+    base: Literal["unrealised", "window"] = "unrealised"
+
+    def what_can_be_cut(self, case: Case, columns: Candidates) -> np.ndarray:
+        return columns.profit + self.realised(case, columns.position)
+
+    def realised(self, case: Case, accounts: np.ndarray):
+        """Realised profit that counts, of accounts. [USD]"""
+        if self.base == "unrealised":
+            return 0.0
+        state = case.world.state
+        return settle_prices(state)[state.accounts.book[accounts]] * state.accounts.realised[accounts]
+
+
+class VariationMarginHaircut(Haircut):
+    """Accounts that gained in the interval give up part of the gain (ISDA 2013: h = min(1, loss / sum of gains)).
+
+    The winners of an interval share what was collected from its losers (Vega: ``gain * collected / target``). The gain
+    is the change of equity net of deposits, realised and unrealised, since the last step of the interval before.
+
+    Parameters
+    ----------
+    interval : duration
+        Time over which gains are netted, at least a step.
+    """
+
+    has: ClassVar[Properties] = Properties(True, True, True, True, True, True)
+    watches: ClassVar[bool] = True
+
+    interval: Duration = Field(default="1s", validate_default=True)
+
+    def begin(self, world: World, venue: Venue, memory: Memory) -> None:
+        memory.opening = net_value(world)
+
+    def watch(self, world: World, venue: Venue, memory: Memory) -> None:
+        """Note where accounts stand at the end of every interval: the latest look of its last step."""
+        interval = steps_of(world, self.interval)
+        if memory.step != world.step and memory.latest is not None and memory.step % interval == 0:
+            memory.opening, memory.latest = memory.latest, None
+        memory.step = world.step
+        if world.step % interval == 0:
+            memory.latest = net_value(world)
+
+    def what_can_be_cut(self, case: Case, columns: Candidates) -> np.ndarray:
+        return gains(case.world, case.memory, columns.position)
+
+
+class PeriodClawback(VariationMarginHaircut):
+    """Net winners of a period give back part of what they won, at its close (OKEx: the week; Deribit: the day).
+
+    Parameters
+    ----------
+    interval : duration
+        The period; the layer acts at its close.
+    """
+
+    interval: Duration = Field(default="7D", validate_default=True)
+    recognition: Literal["now", "close"] = "close"
+
+    def due(self, case: Case) -> bool:
+        at_close = case.world.step % steps_of(case.world, self.interval) == 0
+        return self.recognition == "now" or at_close or last_step(case.world)
+
+
+class BalanceHaircut(Haircut):
+    """Everybody with money at the venue loses the same share of it, in all settlement assets (Bitfinex 2016: 36%)."""
+
+    has: ClassVar[Properties] = Properties(True, True, True, True, True, False)
+
+    def what_can_be_cut(self, case: Case, columns: Candidates) -> np.ndarray:
+        return columns.equity
+
+
+class OptimalHaircut(Haircut):
+    """Profits cut so that the worst-off winner is as well off as can be: the benchmark that no simple rule beats.
+
+    Parameters
+    ----------
+    worst : {"share_of_equity", "amount", "survivor"}
+        What is made as small as possible: the greatest loss over equity, the greatest loss, or the greatest profit
+        that survives (Chitra, arXiv 2512.01112, worst-survivor ratio).
+    """
+
+    has: ClassVar[Properties] = Properties(True, True, True, True, False, True)
+
+    worst: Literal["share_of_equity", "amount", "survivor"] = "share_of_equity"
+
+    def what_can_be_cut(self, case: Case, columns: Candidates) -> np.ndarray:
+        return columns.profit
+
+    def share(self, columns: Candidates, base: np.ndarray, limits: np.ndarray, want: float) -> np.ndarray:
+        if self.worst == "survivor":
+            return level_down(limits, want)[0]
+        weights = columns.equity if self.worst == "share_of_equity" else np.ones(len(limits))
+        return water_fill(np.where(limits > 0.0, weights, 0.0), limits, want)[0]
+
+
+class OpenInterestLevy(Layer):
+    """Every unit of open interest pays the same, on both sides (Drift: through cumulative funding).
+
+    The levy falls on the markets a deficit came from; where these are not known, on all of the venue. Nobody pays more
+    than its equity; what it cannot pay the others do.
+    """
+
+    has: ClassVar[Properties] = Properties(True, True, True, True, False, False)
+    by_market: ClassVar[bool] = True
+
+    def bear(self, case: Case) -> Iterator[Payment]:
+        state, places = case.world.state, case.index
+        for instruments, roots in self._by_market(case).items():
+            need = float(case.open_of(np.array(roots)).sum())
+            size = np.zeros(len(state.accounts.owner))
+            for instrument in instruments:
+                rows = places.rows(instrument)
+                rows = rows[state.positions.units[rows] != 0.0]
+                usd = float(state.instruments.mark[instrument]) * settle_price(state, instrument)
+                size += np.bincount(
+                    state.positions.account[rows], np.abs(state.positions.units[rows]) * usd, minlength=len(size)
+                )
+            accounts = np.flatnonzero((size > 0.0) & ((state.accounts.flags & NEVER) == 0))
+            equity, _ = equity_and_profit(state, accounts)
+            limits, weights = np.maximum(0.0, equity), size[accounts]
+            amounts = weights * per_unit(need, float(weights.sum()), 0.0)
+            if (amounts > limits).any():
+                amounts, _ = water_fill(weights, limits, need)
+            only = None if len(roots) == len(case.roots) else np.array(roots)
+            capacity = min(need, float(limits.sum()))
+            if only is None:
+                yield Payment(amounts, limits, accounts=accounts, capacity=capacity)
+            elif need > 0.0:
+                shares = case.open_of(only) / need
+                yield Payment(
+                    np.outer(shares, amounts).ravel(), np.tile(limits, len(only)), capacity=capacity,
+                    accounts=np.tile(accounts, len(only)), deficits=np.repeat(only, len(accounts)),
+                )  # fmt: skip
+
+    def _by_market(self, case: Case) -> dict[tuple[int, ...], list[int]]:
+        """Deficits by the instruments they came from."""
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for root in case.roots.tolist():
+            markets = tuple(sorted(case.markets.get(root, {}))) or tuple(case.venue.instruments)
+            groups.setdefault(markets, []).append(root)
+        return groups
+
+
+def net_value(world: World) -> np.ndarray:
+    """Equity less net deposits of all accounts, shape (n_accounts,). [settlement asset]"""
+    state = world.state
+    equity, _ = equity_and_profit(state, np.arange(len(state.accounts.owner)))
+    return equity / settle_prices(state)[state.accounts.book] - state.accounts.deposits
+
+
+def gains(world: World, memory: Memory, accounts: np.ndarray) -> np.ndarray:
+    """What accounts gained since the interval began, deposits and withdrawals left out. [USD]"""
+    state = world.state
+    settle = settle_prices(state)[state.accounts.book[accounts]]
+    equity, _ = equity_and_profit(state, accounts)
+    return equity - settle * (state.accounts.deposits[accounts] + memory.opening[accounts])
