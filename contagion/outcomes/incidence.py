@@ -78,8 +78,6 @@ class Incidence:
 
     Attributes
     ----------
-    paid : ndarray of shape (n_channels, n_agents)
-        Paid less received so far, by :class:`Channel`. [USD]
     opening_units : ndarray
         Units by position at the opening.
     """
@@ -87,8 +85,9 @@ class Incidence:
     def __init__(self, world: World) -> None:
         self.world = world
         state = world.state
-        self.paid = np.zeros((len(Channel), state.n_agents))
-        self.opening_units = state.positions.units.copy()
+        self._seen = np.full(state.n_agents, -1, np.int32)  # row of `_paid` of an agent that is in a ledger row
+        self._paid = np.zeros((0, len(Channel)))
+        self.opening_units = state.positions.units.astype(np.float32)
         self.opening_unit_value = _usd_per_unit(state)
         self.claim_rows = np.flatnonzero(state.assets.issuer[state.holdings.asset] >= 0)
         self.opening_fundamental = state.assets.fundamental.copy()
@@ -98,10 +97,21 @@ class Incidence:
 
     def take(self, rows: np.ndarray) -> None:
         """Count a block of rows, one after the other, so that sums do not depend on where blocks end."""
-        _count(rows, _CHANNEL, self.paid)
+        known = _number(rows, self._seen, len(self._paid))
+        if known > len(self._paid):
+            self._paid = np.concatenate([self._paid, np.zeros((known - len(self._paid), len(Channel)))])
+        _count(rows, _CHANNEL, self._seen, self._paid)
         some = _KEPT[rows["cause"]]
         if some.any():
             self._kept.append(rows[some])
+
+    @property
+    def paid(self) -> np.ndarray:
+        """Paid less received so far by :class:`Channel`, shape (n_channels, n_agents). [USD]"""
+        paid = np.zeros((len(Channel), len(self._seen)))
+        some = self._seen >= 0
+        paid[:, some] = self._paid[self._seen[some]].T
+        return paid
 
     def _kept_rows(self) -> np.ndarray:
         self.world.bookkeeper.ledger.fold()
@@ -232,10 +242,21 @@ class Incidence:
 
 
 @nb.njit(cache=True)
-def _count(rows, channel, paid):
+def _number(rows, seen, known):
+    """Give agents that appear for the first time the next numbers; returns how many are known then."""
     for row in rows:
-        paid[channel[row.cause], row.payer] += row.amount
-        paid[channel[row.cause], row.payee] -= row.amount
+        for agent in (row.payer, row.payee):
+            if seen[agent] < 0:
+                seen[agent] = known
+                known += 1
+    return known
+
+
+@nb.njit(cache=True)
+def _count(rows, channel, seen, paid):
+    for row in rows:
+        paid[seen[row.payer], channel[row.cause]] += row.amount
+        paid[seen[row.payee], channel[row.cause]] -= row.amount
 
 
 def _usd_per_unit(state) -> np.ndarray:

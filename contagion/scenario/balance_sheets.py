@@ -80,13 +80,17 @@ class BalanceSheets:
                     asset = layout.asset_rows[name]
                     self.hold(row, asset, usd / assets.index[asset])
         for plan in self.plans:
+            for name, usd in plan.spec.holds.items():
+                first = self.agents.holding_start[plan.agents.start] + plan.slots.index(layout.asset_rows[name])
+                last = self.agents.holding_start[plan.agents.stop]
+                self.holdings.units[first : last : len(plan.slots)] += usd
             if plan.role in ("borrower", "market_maker", "liquidator"):
                 continue
             self.agents.cash[plan.agents] += 0.0 if plan.claims else plan.spec.capital
             for claim in plan.claims:
                 first = self.agents.holding_start[plan.agents.start] + plan.slots.index(claim)
                 last = self.agents.holding_start[plan.agents.stop]
-                self.holdings.units[first : last : len(plan.slots)] = plan.spec.capital / len(plan.claims)
+                self.holdings.units[first : last : len(plan.slots)] += plan.spec.capital / len(plan.claims)
             if plan.role == "hedger":
                 self._hold_spot(plan)
             if plan.role == "depositor":
@@ -98,8 +102,14 @@ class BalanceSheets:
         )  # fmt: skip
         assets.supply[:] = np.where(assets.issuer >= 0, held + in_accounts, 0.0)
         for row, claim in layout.claim.items():
-            self.agents.cash[row] += assets.supply[claim]
+            self.agents.cash[row] += assets.supply[claim] - self._net_lending(row)
         self._require_solution()
+
+    def _net_lending(self, row: int) -> float:
+        """What a protocol has lent out less what it has borrowed: out of its deposits, as its claims open at 1 USD."""
+        name, loans = self.layout.names[row], self.scenario.credit.loans
+        lent = sum(loan.amount for loan in loans if loan.lender == name)
+        return lent - sum(loan.amount for loan in loans if loan.borrower == name)
 
     def _hold_spot(self, plan: Plan) -> None:
         """Spot of hedgers, equal in value to their short contracts."""
@@ -133,10 +143,11 @@ class BalanceSheets:
                 continue
             held = sum(spec.holds.values())
             cash = self.agents.cash[row] - held
-            if cash < 0.0:
-                paid_in = self.layout.assets.supply[self.layout.claim[row]]
+            paid_in = float(self.layout.assets.supply[self.layout.claim[row]])
+            if cash < -1e-12 * paid_in:
                 where = f"protocols.{self.layout.names[row]}.holds"
-                raise InputError(where, held, f"at most the deposits, {paid_in:g}")
+                raise InputError(where, held, f"at most the deposits that are not lent, {self.agents.cash[row]:g}")
+            cash = max(0.0, cash)
             books = _backed_books(spec, self.layout)
             posted = spec.backstop_share * cash if books else 0.0
             self.agents.cash[row] = cash - posted
@@ -184,7 +195,8 @@ class BalanceSheets:
     def lend(self, books: Books) -> Loans:
         """Loans between agents: the scenario's, and what exchanges lent out of customers' cash (due after the run).
 
-        The scenario's loans were paid out before the opening: what the borrower still has of them is in its capital.
+        The scenario's loans were paid out before the opening: what the borrower still has of them is in its capital,
+        and a protocol's are part of what its deposits bought.
         """
         credit, steps = self.scenario.credit, self.scenario.steps
         loans = [

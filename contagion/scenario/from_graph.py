@@ -170,7 +170,6 @@ class _Parts:
     def _check(self, creditor: str, debtor: str, kind: str) -> None:
         """Only what a scenario can say."""
         ends = self.kind[creditor], self.kind[debtor]
-        lends = kind in ("loan", "settlement") and ends[0] == "protocol"
         accepted, fits = {
             "deposit": ("from a trader, a vault or outside to a protocol",
                         ends[0] in ("trader", "protocol", OUTSIDE) and ends[1] == "protocol"),
@@ -180,9 +179,7 @@ class _Parts:
                          ends == ("protocol", "exchange") or creditor in (f"{debtor}/{FUND_NAME}",
                                                                           f"{debtor}/{RESERVE_NAME}")),
             "custody": ("from an exchange", ends[0] == "exchange"),
-            "loan": ("from an agent that issues no claims: a scenario has a protocol's loans besides its deposits",
-                     not lends),
-        }.get({"claim": "deposit", "settlement": "loan"}.get(kind, kind), ("", True))  # fmt: skip
+        }.get("deposit" if kind == "claim" else kind, ("", True))  # fmt: skip
         if not fits:
             raise InputError(f"edge {creditor} -> {debtor}", f"{kind} from {ends[0]} to {ends[1]}", accepted)
         if kind in ("deposit", "claim") and self._is_pool(creditor):
@@ -244,10 +241,8 @@ class _Parts:
         for issuer, _, amount, _ in self.out(name, "deposit", "claim"):
             holds[issuer] = holds.get(issuer, 0.0) + amount
         backed = self._backed(name)
-        borrowed = self._total(name, "loan", "settlement")
-        if borrowed > 0.0:
-            raise InputError(f"node {name}, loans", borrowed, "no loans to a protocol: its claims open at 1 USD")
-        invested = sum(holds.values()) + sum(usd for _, usd in backed)
+        lent = sum(amount for _, _, amount, _ in self.out(name, "loan", "settlement"))
+        invested = sum(holds.values()) + sum(usd for _, usd in backed) + lent - self._total(name, "loan", "settlement")
         claims = self._total(name, "deposit", "claim")
         given = self.graph.nodes[name].get("cash")
         cash = max(0.0, claims - invested) if given is None else exposure_amount(f"node {name}, cash", given)

@@ -22,7 +22,8 @@ def trader_of(name: str, node: Mapping[str, Any], edges: Edges, owed: float, bas
     Rules come from a group of the base scenario: the one of the node's ``group``, else of its name, else of its
     ``type``, else the only one with accounts at its venue. The node's ``archetype``, ``leverage`` (notional over margin
     at an exchange, collateral over equity at a pool), ``long_share``, ``delay`` and ``margin`` mode go before them.
-    Without margin, who has deposits is a depositor and who holds claims is passive.
+    Without margin, who has deposits is a depositor, and who holds claims, loans or only cash is passive. Cash is the
+    node's, else the group's capital.
 
     Parameters
     ----------
@@ -40,34 +41,29 @@ def trader_of(name: str, node: Mapping[str, Any], edges: Edges, owed: float, bas
     margin, claims = _sums(edges, "margin"), _sums(edges, "deposit", "claim")
     template = _template(name, node, list(margin), base)
     data = template.model_dump(mode="json") if template else {}
-    data |= {"name": name, "count": 1, "venue": [*margin, *claims], "size": {}, "capital": 0.0, "assets": {}}
+    data |= {"name": name, "count": 1, "venue": list(margin), "size": {}, "capital": 0.0, "assets": {},
+             "venue_weights": margin if len(margin) > 1 else {}, "holds": claims}  # fmt: skip
     if margin and template:
         data["assets"] = dict(template.assets)
     data |= {field: node[field] for field in _COPIED if field in node}
     cash = None if node.get("cash") is None else exposure_amount(f"node {name}, cash", node["cash"])
-    if cash is None and owed > 0.0:
+    template_pays = template is not None and (template.capital > 0.0 or bool(margin))
+    if cash is None and owed > 0.0 and not template_pays:
         raise InputError(f"node {name}, cash", None, f"what it has in hand [USD], as it owes {owed:g} within the run")
     if margin:
-        cash_per = _with_margin(name, node, template, data, margin)
-    elif not claims:
-        return _without_edges(name, node, template, data, cash or 0.0)
-    else:
-        kinds = {kind for _, kind, _, _ in edges}
-        data["archetype"] = node.get("archetype") or ("depositor" if "deposit" in kinds else "passive")
-        data |= {"parameters": template.parameters if template and template.archetype == data["archetype"] else {}}
-        cash_per = sum(claims.values()) if _is(data["archetype"], "depositor") else 0.0
-    if claims:
-        _same(name, "claims", claims)
-        if margin and (_is(data["archetype"], "market_maker") or _is(data["archetype"], "borrower")):
-            raise InputError(f"node {name}, archetype", data["archetype"], "one that may hold claims besides margin")
-        data["capital"] = sum(claims.values())
-    if cash is not None:
-        if cash > 0.0 and cash_per == 0.0:
-            raise InputError(f"node {name}, cash", cash, "none for a passive holder of claims; a depositor has cash")
-        data["wallet"] = cash / cash_per if cash_per else 0.0
-    elif not margin:
-        data["wallet"] = 0.0
-    return data
+        per = _with_margin(name, node, template, data, margin)
+        return data if cash is None else data | {"wallet": cash / per}
+    if cash is None:
+        cash = template.capital if template and not claims else 0.0
+    kinds = {kind for _, kind, _, _ in edges}
+    own = node.get("archetype") or (template.archetype if template else "")
+    if own and _is(own, "keeper"):
+        data["venue"] = list(template.venue) if template else []
+    elif not own or not (_is(own, "depositor") and claims):
+        own = "depositor" if "deposit" in kinds else "passive"
+    same = template is not None and template.archetype == own
+    rules = {"archetype": own, "parameters": template.parameters if same else {}}
+    return data | rules | {"capital": cash, "wallet": 0.0, "leverage": {}}
 
 
 def _with_margin(
@@ -77,9 +73,9 @@ def _with_margin(
     data["archetype"] = node.get("archetype") or (template.archetype if template else None)
     if data["archetype"] is None:
         raise InputError(f"node {name}, archetype", None, "an archetype, or the group of the base scenario it is like")
-    _same(name, "margin", margin)
     total = sum(margin.values())
     if _is(data["archetype"], "market_maker"):
+        _same(name, "margin", margin)
         data["capital"] = total
         return total
     borrows = _is(data["archetype"], "borrower")
@@ -99,17 +95,6 @@ def _leverage(name: str, node: Mapping[str, Any], template: Traders | None, borr
     if not good or leverage <= 0.0:
         raise InputError(f"node {name}, leverage", leverage, "a number above 0, or {fixed: x} in its group of the base")
     return float(leverage)
-
-
-def _without_edges(
-    name: str, node: Mapping[str, Any], template: Traders | None, data: dict[str, Any], cash: float
-) -> dict[str, Any]:
-    """A keeper is its cash; anybody else needs a place to be."""
-    archetype = node.get("archetype") or (template.archetype if template else "passive")
-    if not _is(archetype, "keeper"):
-        raise InputError(f"node {name}, edges", "no margin, deposit or claim", "a trader with an account or a claim: a "
-                         "scenario has no trader without a venue")  # fmt: skip
-    return data | {"archetype": archetype, "venue": list(template.venue) if template else [], "capital": cash}
 
 
 def _template(name: str, node: Mapping[str, Any], venues: list[str], base: Scenario) -> Traders | None:
@@ -145,4 +130,4 @@ def _sums(edges: Edges, *kinds: str) -> dict[str, float]:
 def _same(name: str, what: str, amounts: Mapping[str, float]) -> None:
     first = next(iter(amounts.values()))
     if not all(isclose(amount, first, rel_tol=1e-9) for amount in amounts.values()):
-        raise InputError(f"node {name}, {what}", dict(amounts), "the same amount at each: a group splits evenly")
+        raise InputError(f"node {name}, {what}", dict(amounts), "the same amount at each: makers split evenly")

@@ -94,8 +94,10 @@ def _rule(where: str, spec: Traders) -> Any:
 
 
 def _venues(plan: Plan, scenario: Scenario) -> list[str]:
-    if plan.spec.venue:
-        return list(plan.spec.venue)
+    spec = plan.spec
+    idle = issubclass(type(plan.rule), rule_class("archetype", "passive")) and not (spec.size or spec.leverage)
+    if spec.venue or spec.holds or idle:
+        return list(spec.venue)
     pools = [name for name, spec in scenario.protocols.items() if isinstance(spec, LendingPool)]
     choice = {
         "borrower": pools,
@@ -131,13 +133,27 @@ def _place(plan: Plan, scenario: Scenario, layout: Layout) -> None:
         slots |= set(plan.claims) | {int(layout.books.settle[book]) for book in plan.books}
         if plan.role == "hedger":
             slots |= {int(layout.instruments.asset[row]) for row in plan.instruments}
+    unissued = [name for name in plan.spec.holds if name not in scenario.protocols]
+    if unissued:
+        raise InputError(f"{plan.where}.holds", unissued[0], "one of " + ", ".join(scenario.protocols))
+    slots |= {layout.asset_rows[name] for name in plan.spec.holds}
     plan.slots = sorted(slots - {0})
 
 
+def _venue_shares(plan: Plan, venues: list[int], layout: Layout) -> list[float]:
+    names, given = [layout.names[row] for row in venues], plan.spec.venue_weights
+    if not given:
+        return [1.0 / len(names) for _ in names]
+    if not set(names) <= set(given):
+        raise InputError(f"{plan.where}.venue_weights", sorted(given), "a weight for each of " + ", ".join(names))
+    total = sum(given[name] for name in names)
+    return [given[name] / total for name in names]
+
+
 def _trade_at(plan: Plan, exchanges: list[int], layout: Layout) -> None:
-    """Accounts at exchanges: one per margin book, or one per position; notional is split evenly over venues."""
+    """Accounts at exchanges: one per margin book, or one per position; notional is split over venues."""
     spec = plan.spec
-    for venue in exchanges:
+    for venue, share in zip(exchanges, _venue_shares(plan, exchanges, layout), strict=True):
         contracts = {
             layout.assets.names[layout.instruments.asset[row]]: row
             for book in layout.books_of[venue] for row in layout.instruments_of[book]
@@ -147,7 +163,6 @@ def _trade_at(plan: Plan, exchanges: list[int], layout: Layout) -> None:
             accepted = f"contracts of {layout.names[venue]}: {', '.join(contracts)}"
             raise InputError(f"{plan.where}.assets", missing[0], accepted)
         weight = {asset: spec.assets.get(asset, 0.0) for asset in spec.assets} or dict.fromkeys(contracts, 1.0)
-        share = 1.0 / len(exchanges)
         for book in layout.books_of[venue]:
             here = [row for asset, row in contracts.items() if asset in weight and row in layout.instruments_of[book]]
             for row in here:
@@ -162,7 +177,7 @@ def _trade_at(plan: Plan, exchanges: list[int], layout: Layout) -> None:
 def _borrow_at(plan: Plan, pools: list[int], layout: Layout) -> None:
     """Accounts at lending pools: a row per collateral asset the group uses, and the debt."""
     chosen = plan.spec.assets or plan.rule.collateral
-    for pool in pools:
+    for pool, portion in zip(pools, _venue_shares(plan, pools, layout), strict=True):
         accepted = list(layout.specs[pool].collateral)
         weight = dict(chosen) or dict.fromkeys(accepted, 1.0)
         missing = [asset for asset in weight if asset not in accepted]
@@ -172,7 +187,7 @@ def _borrow_at(plan: Plan, pools: list[int], layout: Layout) -> None:
         book = layout.books_of[pool][0]
         _open_account(plan, book, layout.books.names[book])
         for asset, part in weight.items():
-            share = part / sum(weight.values()) / len(pools)
+            share = part / sum(weight.values()) * portion
             _open_position(plan, layout.instrument_rows[pool, asset], share)
         _open_position(plan, layout.debt_row[pool], 0.0)
 
