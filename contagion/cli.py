@@ -64,7 +64,7 @@ def _common(
 def run(
     scenario: ScenarioName,
     more_prices: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Root of every random draw.")] = 0,
+    seed: Annotated[str, typer.Option(metavar="INTEGER", help="Root of every random draw.")] = "0",
     out: Annotated[
         str | None, typer.Option(metavar="DIR", help="New or empty folder; results/SCENARIO-SEED if not given.")
     ] = None,
@@ -79,22 +79,24 @@ def run(
     """Run a scenario, save its results and say who paid."""
     if more_prices and not prices:
         raise InputError("SCENARIO", " ".join([scenario, *more_prices]), "one; price files follow --prices")
+    root = _seed(seed)
     overrides = _overrides(settings, [*(prices or ()), *(more_prices or ())])
     # Before any work: results that could not be saved are not worth computing.
     from contagion.results import require_free, save
 
     loaded = _load(scenario, overrides)
-    folder = out or os.path.join("results", f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', loaded.name)}-{seed}")
+    if out is None:
+        out = os.path.join("results", f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', loaded.name)}-{root}")
     try:
-        require_free(folder)
+        require_free(out)
     except InputError as error:
-        raise InputError("--out", folder, f"{error.accepted}; name another one with --out DIR") from error
-    result = _simulate(loaded, seed, quiet)
-    save(result, folder)
+        raise InputError("--out", out, f"{error.accepted}; name another one with --out DIR") from error
+    result = _simulate(loaded, root, quiet)
+    save(result, out)
     if not result.manifest.get("finished", True):
         done, asked = result.manifest.get("steps_done", len(result.steps)), loaded.steps
-        raise Interrupted(f"interrupted after {done} of {asked} steps; the finished part is in {folder}")
-    _show_result(result, folder, quiet, as_json)
+        raise Interrupted(f"interrupted after {done} of {asked} steps; the finished part is in {out}")
+    _show_result(result, out, quiet, as_json)
 
 
 @app.command()
@@ -137,8 +139,11 @@ def show(
 
 @app.command()
 def validate(scenario: ScenarioName, settings: Settings = None) -> None:
-    """Check a scenario without running it."""
+    """Check a scenario: read it and open its world, without a step."""
+    from contagion.model import ContagionModel
+
     loaded = _load(scenario, _overrides(settings))
+    ContagionModel(loaded, rng=0)
     typer.echo(f"{scenario}: valid ({loaded.name}, {loaded.steps} steps)")
 
 
@@ -201,6 +206,12 @@ def _show_result(result: RunResult, folder: str, quiet: bool, as_json: bool) -> 
         console.print(f"Tables and manifest: {folder}", soft_wrap=True)
 
 
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise InputError("--seed", text, "a whole number, 0 or above")
+    return int(text)
+
+
 def _overrides(settings: list[str] | None, prices: list[str] | None = None) -> dict[str, Any]:
     overrides: dict[str, Any] = {}
     for setting in settings or ():
@@ -209,6 +220,8 @@ def _overrides(settings: list[str] | None, prices: list[str] | None = None) -> d
             raise InputError("--set", setting, "PATH=VALUE, say exchanges.perp.insurance_fund.size=5e6")
         overrides[path.strip()] = _value(text)
     if prices:
+        if not all(part for price in prices for part in price.split("=", 1)):
+            raise InputError("--prices", " ".join(prices), "FILE or ASSET=FILE, neither part empty")
         named = [price.partition("=") for price in prices if "=" in price]
         if named and len(named) < len(prices):
             raise InputError("--prices", prices, "either FILE or ASSET=FILE for all of them")

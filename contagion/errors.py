@@ -22,7 +22,8 @@ class InputError(ContagionError, ValueError):
 
     def __init__(self, field: str, value: object, accepted: str) -> None:
         self.field, self.value, self.accepted = field, value, accepted
-        super().__init__(f"{field}: got {value!r}; accepted: {accepted}")
+        plain = value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0 else value
+        super().__init__(f"{field}: got {plain!r}; accepted: {accepted}")
 
     def __reduce__(self):
         return (type(self), (self.field, self.value, self.accepted))

@@ -90,8 +90,8 @@ def path_from_ohlcv(
         finish = begin + steps * step
     for field, value in (("prices.start", begin), ("prices.end", finish)):
         if not first <= value <= last or finish < begin:
-            accepted = f"{instant(first)} to {instant(last)} (common to {', '.join(bars)}), start before end"
-            raise InputError(field, str(instant(value)), accepted)
+            first, last, value = (str(instant(time).astype("datetime64[s]")) for time in (first, last, value))
+            raise InputError(field, value, f"{first} to {last} (common to {', '.join(bars)}), start before end")
     times = np.arange(begin, finish + 1, step, dtype=np.int64)
     values = np.column_stack([_sample(item, times, step, intrabar) for item in bars.values()])
     inside = tuple(

@@ -46,6 +46,15 @@ def check_references(scenario: Scenario) -> None:
             _known(f"{where}.backs", protocol.backs, scenario.exchanges)
     for order, shock in enumerate(scenario.shocks):
         _check_shock(f"shocks.{order}", shock, scenario)
+    for order, group in enumerate(scenario.traders):
+        for venue in group.venue_weights:
+            _known(f"traders.{order}.venue_weights", venue, group.venue)
+        for claim in group.holds:
+            _known(f"traders.{order}.holds", claim, scenario.protocols)
+    source = scenario.prices.parameters.get("source")
+    if scenario.prices.name == "file" and isinstance(source, dict):
+        for asset in source:
+            _known("prices.source", asset, scenario.assets)
     for order, loan in enumerate(scenario.credit.loans):
         _known_agent(f"credit.loans.{order}.lender", loan.lender, scenario)
         _known_agent(f"credit.loans.{order}.borrower", loan.borrower, scenario)

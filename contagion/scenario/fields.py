@@ -11,6 +11,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 def _timedelta(value: Any) -> pd.Timedelta:
     try:
+        # pandas would read a bare number as nanoseconds.
+        bare = not isinstance(value, bool) and float(value) != 0.0
+    except (ValueError, TypeError):
+        bare = False
+    if bare:
+        raise ValueError("a duration with its unit, such as '1min', '8h' or '30s'")
+    try:
         delta = pd.Timedelta(value)
     except (ValueError, TypeError) as error:
         raise ValueError("a duration such as '1min', '8h' or '30s'") from error

@@ -156,10 +156,19 @@ def _expanded(data: dict[str, Any]) -> dict[str, Any]:
         venues = data.get(section)
         if isinstance(venues, dict):
             expanded[section] = {
-                name: expand(venue, market) if isinstance(venue, dict) else {} if venue is None else venue
+                name: _with_preset(f"{section}.{name}", {} if venue is None else venue, market)
                 for name, venue in venues.items()
             }
     return expanded
+
+
+def _with_preset(where: str, venue: Any, market: list[str]) -> Any:
+    if not isinstance(venue, dict):
+        return venue
+    try:
+        return expand(venue, market)
+    except InputError as error:
+        raise InputError(f"{where}.{error.field}", error.value, error.accepted) from None
 
 
 def _validate(data: dict[str, Any]) -> Scenario:
@@ -174,17 +183,22 @@ def _as_input_error(error: ValidationError) -> InputError:
     details = error.errors(include_url=False)
     first = next((item for item in details if item["type"] == "extra_forbidden"), details[0])
     kind, location = first["type"], [part for part in first["loc"] if part not in ("lending_pool", "vault")]
-    where = ".".join(str(part) for part in location) or "scenario"
+    where = ".".join(str(part) for part in location if part != "[key]") or "scenario"
     inner = first.get("ctx", {}).get("error")
     if isinstance(inner, InputError):
-        return InputError(f"{where}: {inner.field}", inner.value, inner.accepted)
+        field = f"{where}: {inner.field}" if location else inner.field
+        return InputError(field, inner.value, inner.accepted)
     if kind == "extra_forbidden":
         keys = _keys_at(Scenario, list(first["loc"][:-1]))
         return InputError(where, first["input"], f"keys {', '.join(keys)}{nearest(location[-1], keys)}")
     if kind == "missing":
         return InputError(where, None, "a value: this field is required")
+    if kind.startswith("union_tag"):
+        return InputError(f"{where}.kind", first.get("ctx", {}).get("tag"), "lending_pool or vault")
     accepted = str(inner) if inner is not None else first["msg"].replace("Input should be ", "")
-    return InputError(where, first["input"], accepted)
+    for theirs, ours in (("a valid tuple", "a list"), ("a valid dictionary", "a mapping")):
+        accepted = accepted.replace(theirs, ours)
+    return InputError(where, first["input"], accepted.partition(" or instance of ")[0])
 
 
 def _keys_at(kind: Any, location: list[Any]) -> list[str]:

@@ -220,7 +220,10 @@ def sizes(plan: Plan, streams: Streams) -> np.ndarray | None:
             raise InputError(where, given, "{pareto: alpha, truncate: share, total: USD} or mean in place of total")
         total = _number(where, given["total"]) if "total" in given else _number(where, given["mean"]) * plan.count
         share = _number(f"{where}.truncate", given.get("truncate", 1.0))
-        return pareto_sizes(plan.draw(streams, "size"), _number(where, given["pareto"]), total, share)
+        try:
+            return pareto_sizes(plan.draw(streams, "size"), _number(where, given["pareto"]), total, share)
+        except InputError as error:
+            raise InputError(f"{where}.{error.field}", error.value, error.accepted) from None
     return distribution(where, given, plan, streams, "size")
 
 

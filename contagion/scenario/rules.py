@@ -129,7 +129,12 @@ class RuleSpec(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            accepted = first["msg"]
+            accepted = first["msg"].removeprefix("Value error, ").replace("Input should be ", "")
+            inner = first.get("ctx", {}).get("error")
+            if isinstance(inner, InputError):
+                raise InputError(f"{self.kind} {self.name}.{where}", inner.value, inner.accepted) from None
+            if first["type"] == "missing":
+                raise InputError(f"{self.kind} {self.name}.{where}", None, "a value: this field is required") from None
             if first["type"] == "extra_forbidden":
                 keys = list(rule_class(self.kind, self.name).model_fields)
                 close = difflib.get_close_matches(where, keys, n=3)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from contagion.errors import InputError
 from contagion.scenario.fields import Duration, Money, Positive, Real, Share, Strict
 from contagion.scenario.levers import CircuitBreaker, Countercyclical, Limits, RiskWeights
 from contagion.scenario.rules import RuleSpec, spec_of
@@ -262,7 +263,7 @@ class Traders(Strict):
     def _shares(self) -> Traders:
         total = sum(self.answers.values())
         if abs(total - 1.0) > 1e-9:
-            raise ValueError(f"answers must add up to 1, got {total:g}")
+            raise InputError("answers", self.answers, f"answers must add up to 1, got {total:g}")
         return self
 
     def rule(self) -> RuleSpec:
@@ -328,7 +329,9 @@ class Scenario(Strict):
     facts: tuple[Fact, ...] = ()
 
     @model_validator(mode="after")
-    def _facts_apart(self) -> Scenario:
+    def _clock_and_facts(self) -> Scenario:
+        if not self.dt.total_seconds() > 0.0:
+            raise InputError("dt", str(self.dt), "a duration above 0 such as '1min'")
         names = [fact.name for fact in self.facts]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
