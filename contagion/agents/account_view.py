@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from contagion.errors import ContagionError, InputError
+from contagion.margin.position_prices import account_bankruptcy, liquidation_prices
 from contagion.state.codes import AccountFlag, Cause, InstrumentKind, Phase
 from contagion.state.tables import State
 
@@ -124,6 +125,28 @@ class AccountView:
             for row in range(state.accounts.start[self.row], state.accounts.start[self.row + 1])
             if state.positions.units[row] != 0.0
         }
+
+    @property
+    def liquidation_prices(self) -> dict[str, float]:
+        """Price by instrument at which equity meets the requirement, other prices unchanged; none where no price does.
+
+        In the terms of the instrument's mark: 1/P for inverse contracts. [settlement asset per unit]
+        """
+        state = self._state
+        price = liquidation_prices(state, np.array([self.row]))
+        return {
+            state.instruments.names[state.positions.instrument[row]]: float(price[row])
+            for row in range(state.accounts.start[self.row], state.accounts.start[self.row + 1])
+            if not np.isnan(price[row])
+        }
+
+    @property
+    def bankruptcy_prices(self) -> dict[str, float]:
+        """Price by instrument at which closing all positions leaves nothing. [settlement asset per unit]"""
+        state = self._state
+        rows, price = account_bankruptcy(state, self.row)
+        names = (state.instruments.names[k] for k in state.positions.instrument[rows])
+        return dict(zip(names, price.tolist(), strict=True))
 
     @property
     def flags(self) -> tuple[str, ...]:

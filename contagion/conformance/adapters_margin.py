@@ -377,14 +377,14 @@ TARGETS: dict[str, tuple[Callable, ...]] = {
     "dydx_bankruptcy_quote": (bankruptcy_quote,),
     "dydx_fillable_price": (fillable_price,),
     "size_scaled_margin": (margins, initial_each),
-    "linear_bankruptcy_price": (bankruptcy_prices,),
-    "position_bankruptcy_price": (bankruptcy_prices,),
+    "linear_bankruptcy_price": (bankruptcy_quote,),
+    "position_bankruptcy_price": (bankruptcy_quote,),
     "slippage_risk_factor_margin": (volume_at_risk_margin,),
     "funding_addon_margin": (funding_add_on,),
     "min_delta_charge": (min_delta_charge,),
     "portfolio_margin_scan": (loss_table, scan_accounts),
     "vol_shock_term_scaling": (term_scaling,),
-    "zero_price": (bankruptcy_prices,),
+    "zero_price": (bankruptcy_quote,),
 }  # fmt: skip
 """Model of a case -> functions of the engine that its adapter calls."""
 

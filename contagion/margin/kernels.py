@@ -37,7 +37,7 @@ def _columns(
 
 
 @nb.njit(cache=True)
-def requirement_above(notional, units, instrument, tier_start, tier_floor, tier_rate, tier_deduction, add_on):
+def requirement_of(notional, units, instrument, tier_start, tier_floor, tier_rate, tier_deduction, add_on):
     """MM(N) = N (r_k + slope |u| + add-on of the side) - c_k in the tier of the notional. [settlement asset]"""
     tier = tier_start[instrument]
     last = tier_start[instrument + 1] - 1
@@ -104,7 +104,7 @@ def audit_agents(
                 if notional < table[k, _CEILING]:
                     need += notional * (table[k, _LONG] if u > 0.0 else table[k, _SHORT])
                 else:
-                    need += requirement_above(
+                    need += requirement_of(
                         notional, u, k, tier_start, tier_floor, tier_rate, tier_deduction, add_on
                     )  # fmt: skip
                 if two_prices:
@@ -182,7 +182,7 @@ def _margin(position, end, balance, position_instrument, units, table, tiers):
         if notional < table[k, _CEILING]:
             need += notional * (table[k, _LONG] if u > 0.0 else table[k, _SHORT])
         else:
-            need += requirement_above(notional, u, k, tiers[0], tiers[1], tiers[2], tiers[3], tiers[4])
+            need += requirement_of(notional, u, k, tiers[0], tiers[1], tiers[2], tiers[3], tiers[4])
         open_position |= u != 0.0
     return equity, need, size, open_position
 
@@ -205,18 +205,6 @@ def margins(
         equity[i], requirement[i], notional[i], _ = _margin(
             np.uint64(start[a]), np.uint64(start[a + 1]), balance[a], position_instrument, units, table, tiers
         )
-
-
-@nb.njit(cache=True)
-def margin_of(
-    accounts, start, balance, position_instrument, units, mark, equity_price, long_only, tier_start, tier_floor,
-    tier_rate, tier_deduction, equity, requirement, notional,
-):  # fmt: skip
-    """:func:`margins` of contracts without add-ons."""
-    margins(
-        accounts, start, balance, position_instrument, units, mark, equity_price, long_only, tier_start, tier_floor,
-        tier_rate, tier_deduction, np.zeros((len(mark), 4)), equity, requirement, notional,
-    )  # fmt: skip
 
 
 @nb.njit(cache=True)

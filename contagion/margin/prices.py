@@ -50,15 +50,15 @@ def price_at_requirement(equity, units, price, rate=0.0, fixed=0.0):
 
 
 @nb.njit(cache=True)
-def tiered_liquidation_price(equity, units, price, mark, others, floor, rate, deduction, extra):
+def tiered_liquidation_price(equity, units, mark, others, floor, rate, deduction, extra):
     """Price of one position at which equity meets the tiered requirement, in the bracket that holds there.
 
     Parameters
     ----------
     equity : float
         Equity of the account. [settlement asset]
-    units, price, mark : float
-        Signed units, price for equity and price for notionals now.
+    units, mark : float
+        Signed units, price for notionals now; the price for equity moves along with it.
     others : float
         Requirement of the account's other positions. [settlement asset]
     floor, rate, deduction : ndarray of shape (n_tiers,)
@@ -74,7 +74,6 @@ def tiered_liquidation_price(equity, units, price, mark, others, floor, rate, de
     size = abs(units)
     best = np.nan
     for tier in range(len(floor)):
-        # Equity is stated at `mark`: a price for equity that differs from it (funding so far) moves along with it.
         found = price_at_requirement(equity, units, mark, rate[tier] + extra, others - deduction[tier])
         if not 0.0 < found < np.inf:
             continue

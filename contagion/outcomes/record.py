@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from contagion.margin.position_prices import distance_to_liquidation
 from contagion.outcomes.cascades import cascade_outcomes
 from contagion.outcomes.incidence import Incidence
 from contagion.outcomes.run import outcomes_of
@@ -97,7 +98,8 @@ class Recorder:
     def agents(self) -> pd.DataFrame:
         """Final state, one row an agent: who it is, its status, opening and final net worth, cash, burden. [USD]
 
-        ``burden`` is what it bore of socialised losses in the end (:class:`~contagion.outcomes.incidence.Burden`).
+        ``burden`` is what it bore of socialised losses in the end (:class:`~contagion.outcomes.incidence.Burden`);
+        ``liquidation_distance`` the smallest move of one contract that would bring it to liquidation [1].
         """
         state = self.world.state
         agents = state.agents
@@ -118,6 +120,7 @@ class Recorder:
                 "net_worth": agents.worth,
                 "change": agents.worth - agents.opening,
                 "cash": agents.cash,
+                "liquidation_distance": distance_to_liquidation(state),
                 "burden": self.world.incidence.burden().by_agent,
             }
         )
