@@ -230,7 +230,7 @@ def _check_rows(world: World, evidence: Evidence) -> None:
     seen: set[tuple[int, int]] = set()
     for root in range(first, len(deficits)):
         venue, account, amount = deficits.venue[root], deficits.account[root], deficits.amount[root]
-        missing = float(sums[root]) - amount
+        missing = float(sums[root]) + _carried(world, evidence, root, float(sums[root])) - amount
         # Thousands of roots shared out together leave each the rounding of their total.
         if abs(missing) > RELATIVE * max(1.0, amount) + 1e-13 * sums.sum():
             fail(world, venue, missing, f"deficit {root} of {amount:g} USD is not borne in full", root)

@@ -153,7 +153,8 @@ class Waterfall(Settlement):
         else:
             self._fail(venue, 0.0, f"the takeover account still lacks money after {MAX_PASSES} passes")
         for takeover in takeovers:
-            pass_on_surplus(self.world, venue, takeover, self.evidence.gross)
+            if not waits:
+                pass_on_surplus(self.world, venue, takeover, self.evidence.gross)
             check_takeover(self.world, takeover, self.evidence, self._open_at(takeover) if waits else 0.0)
         for instrument in [lot.instrument for lot in lots if len(lot.units) == 0]:
             del self.lots[instrument]
@@ -207,11 +208,20 @@ class Waterfall(Settlement):
         deficits = self.world.bookkeeper.deficits
         return sum(deficits.open[root] for root in self.carried.get(venue_row, ()))
 
+    def shown_deficit(self, venue_row: int) -> float:
+        """Deficit that customers see because part of their withdrawals is kept for it. [USD]"""
+        if venue_row not in self.carried:
+            return 0.0
+        kept = any(isinstance(layer, WithdrawalHaircut) for _, layer in self._layers[venue_row])
+        return self.carried_by(venue_row) if kept else 0.0
+
     def charge_withdrawals(self, venue: Venue, accounts: np.ndarray, amounts: np.ndarray) -> np.ndarray:
         """What stays of withdrawals of one book while its venue carries a deficit. [settlement asset]"""
         kept = np.zeros(len(accounts))
+        if venue.row not in self.carried:
+            return kept
         for place, (name, layer) in enumerate(self._layers[venue.row]):
-            if isinstance(layer, WithdrawalHaircut) and venue.row in self.carried:
+            if isinstance(layer, WithdrawalHaircut):
                 case = self._case(venue, self.carried[venue.row], [])
                 case.memory = self._memories[venue.row, place]
                 self.evidence.open_step(self.world.step)

@@ -30,7 +30,8 @@ class _Place:
 class ExchangeRuns:
     """Withdrawals from exchanges.
 
-    The loss that shows is what customers were cut so far plus the venue's negative net worth, over what it owes them.
+    The loss that shows is what customers were cut so far plus the venue's negative net worth and what it keeps of
+    withdrawals for, over what it owes them.
     Above 1% every customer without a market-making role asks for a share of the equity it does not need as initial
     margin, each step, from the step after: half of what is left in an hour. The venue pays in the order of a keyed
     hash from what it has liquid; when that is not enough it is illiquid and pays nothing more.
@@ -74,6 +75,7 @@ class ExchangeRuns:
         state = self.world.state
         owed = float(state.books.owed[place.venue.books].sum())
         loss = place.haircuts + max(0.0, -float(state.agents.worth[place.venue.row]))
+        loss += self.world.waterfall.shown_deficit(place.venue.row)
         halted = self.world.halted.get(place.venue.row, -1) >= self.world.step
         if halted or owed <= 0.0 or loss <= _FEAR * owed or state.agents.status[place.venue.row] & ILLIQUID:
             return False
@@ -97,7 +99,8 @@ class ExchangeRuns:
             paid = np.clip(liquid_settlement(world, book) - before, 0.0, wanted)
             some = paid > 0.0
             if some.any():
-                world.bookkeeper.withdraw(accounts[some], paid[some])
+                kept = world.waterfall.charge_withdrawals(place.venue, accounts[some], paid[some])
+                world.bookkeeper.withdraw(accounts[some], paid[some] - kept)
                 paid_any = True
             price = float(state.assets.fundamental[state.books.settle[book]])
             world.count("withdrawals_asked", price * float(wanted.sum()))

@@ -10,6 +10,7 @@ from contagion.market.prices import PricedAsset
 from contagion.scenario.accounts import absorb_imbalance, close_books, fund_makers, open_loans, open_positions, quotes
 from contagion.scenario.balance_sheets import BalanceSheets, lay_out_holdings, net_worth
 from contagion.scenario.check import check_references
+from contagion.scenario.default_funds import fund_clearing_houses
 from contagion.scenario.layout import Layout, lay_out
 from contagion.scenario.plans import Plan, account_keys, plan_groups
 from contagion.scenario.policy import apply_limits, cut_loans, with_collateral_weights
@@ -71,7 +72,10 @@ def assemble(scenario: Scenario, seed: int, *, keep_ledger: bool = True, path: n
     close_books(layout.books, layout.instruments, accounts, positions)
     sheets.fund_exchanges(layout.books)
     sheets.fund_pools()
-    loans = sheets.lend(layout.books)
+    loans, contributions = fund_clearing_houses(
+        layout.specs, agents, accounts, positions, layout.books, layout.instruments,
+        layout.assets.index[layout.books.settle], sheets.lend(layout.books), scenario.steps + 1,
+    )  # fmt: skip
     if scenario.credit.risk_weights.ratio > 0.0:
         before = net_worth(agents, accounts, layout.books, holdings, loans, layout.assets)
         notes += cut_loans(scenario, layout, plans, loans, before, agents.cash)
@@ -85,6 +89,10 @@ def assemble(scenario: Scenario, seed: int, *, keep_ledger: bool = True, path: n
         group_start=np.array([plan.agents.start for plan in plans] + [len(agents.cash)]),
     )  # fmt: skip
     venues = _venues(layout)
+    for venue in venues.values():
+        if venue.row in contributions:
+            venue.contributions = contributions[venue.row]
+            venue.contributed = loans.face[venue.contributions].copy()
     layers = [spec.name for venue in venues.values() for spec in getattr(venue.spec, "waterfall", ())]
     ledger = Ledger(agents.kind, [*dict.fromkeys(layers), "unallocated"], keep_ledger)
     agent_rows = layout.agent_rows | {plan.name: plan.agents.start for plan in plans if plan.count == 1}

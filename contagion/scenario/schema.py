@@ -119,6 +119,15 @@ class Fund(Strict):
     size: Money = 0.0
 
 
+class DefaultFundTerms(Strict):
+    """A clearing house's default fund: paid in by its members pro rata to margin, sized by stress losses."""
+
+    cover: Annotated[int, Field(ge=1)] = 2  # members whose losses beyond margin it must bear (EMIR: the two largest)
+    stress: Annotated[float, Field(gt=0, lt=1)] = 0.2  # relative move of every price, up and down
+    members: Annotated[int, Field(ge=1)] | None = None  # those with the most margin; none: every customer
+    size: Money | None = None  # in place of cover and stress [USD]
+
+
 class Arbitrage(Strict):
     """Closes part of the gap between a venue's price and the index each step, up to a capacity."""
 
@@ -143,6 +152,7 @@ class Exchange(Strict):
     contracts: dict[str, Contract] = {}  # empty: a linear contract on every market asset
     equity: Money = 0.0  # own capital; the waterfall layer `venue_equity` draws on it
     insurance_fund: Fund = Fund()
+    default_fund: DefaultFundTerms | None = None  # layers default_fund, defaulter_fund and assessments draw on it
     reserve_ratio: Share = 1.0  # share of customers' cash held liquid
     lent_to: str | None = None  # agent that owes the rest of it
     mark: Literal["book", "index"] = "book"
