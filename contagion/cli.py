@@ -181,12 +181,15 @@ def _load(name: str, overrides: dict[str, Any]) -> Scenario:
 def _simulate(scenario: Scenario, seed: int, quiet: bool) -> RunResult:
     """The result of a run; of its finished part if the user interrupts it."""
     from contagion.model import ContagionModel
-    from contagion.terminal import progress_bar
+    from contagion.terminal import progress_bar, stops_between_steps
 
-    with progress_bar(scenario.name, quiet) as progress:
+    with progress_bar(scenario.name, quiet) as bar:
         model = ContagionModel(scenario, rng=seed)
         try:
-            return model.run(progress=progress)
+            with stops_between_steps(bar) as progress:
+                return model.run(progress=progress)
+        except InterruptedError:
+            raise KeyboardInterrupt from None
         except KeyboardInterrupt:
             return model.result()
 

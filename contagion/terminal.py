@@ -6,6 +6,7 @@ Every amount in the summary is a sum of ledger rows, so that a reader can check 
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,6 +80,36 @@ def progress_bar(label: str, quiet: bool = False) -> Iterator[Progress]:
             bar.update(task, completed=done, total=total, rate=f"{done / max(now - start, 1e-9):,.0f} steps/s")
 
         yield advance
+
+
+@contextmanager
+def stops_between_steps(progress: Progress) -> Iterator[Progress]:
+    """Progress that answers Ctrl-C with KeyboardInterrupt after the step it came in; a second one is answered at once.
+
+    A step that is cut in the middle would leave ledger rows and balances that belong to no finished step.
+    """
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        if asked:
+            raise InterruptedError
+        asked = True
+
+    def report(done: int, total: int) -> None:
+        progress(done, total)
+        if asked:
+            raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGINT, ask)
+    except ValueError:  # not the main thread, which is the one signals come to
+        yield progress
+        return
+    try:
+        yield report
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def summary(result: RunResult) -> RenderableType:
