@@ -91,7 +91,7 @@ class InsuranceFund(Layer):
                 memory.peaks.popleft()
 
     def bear(self, case: Case) -> Iterator[Payment]:
-        if case.venue.fund < 0:
+        if case.venue.fund < 0 or not len(case.roots):
             return
         room = self.room(case)
         if not self.by_root:

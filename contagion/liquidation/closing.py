@@ -264,12 +264,22 @@ class Liquidation:
             roots = self.world.bookkeeper.hand_over(taken)
             self.waterfall.add_lots_of(taken[owner], *lots, roots[owner])
             self._sales.add(np.unique(state.books.takeover[state.accounts.book[taken]]))
+            _stop_quoting(state, taken)
             self.world.count("takeovers", len(taken))
             self.world.count("accounts_bankrupt", int((roots >= 0).sum()))
         over = accounts[below | flat | (equity >= requirement)]
         state.accounts.breached_at[over] = -1
         self._attempts[over] = 0
         return bool(len(taken))
+
+
+def _stop_quoting(state: State, accounts: np.ndarray) -> None:
+    """A maker whose account is gone takes no more flow in later rounds of the step."""
+    makers = state.makers
+    gone = np.isin(makers.account, accounts)
+    if gone.any():
+        makers.depth[gone] = 0.0
+        state.instruments.depth[:] = np.bincount(makers.instrument, makers.depth, len(state.instruments.depth))
 
 
 def bankruptcy_lots(state: State, accounts: int | np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -152,21 +152,23 @@ def _expanded(data: dict[str, Any]) -> dict[str, Any]:
     """With the presets of exchanges and protocols filled in."""
     expanded = dict(data)
     market = list(data["assets"]) if isinstance(data.get("assets"), dict) else []
+    protocols = data.get("protocols") if isinstance(data.get("protocols"), dict) else {}
+    backing = {spec["backs"]: name for name, spec in protocols.items() if isinstance(spec, dict) and spec.get("backs")}
     for section in VENUE_SECTIONS:
         venues = data.get(section)
         if isinstance(venues, dict):
             expanded[section] = {
-                name: _with_preset(f"{section}.{name}", {} if venue is None else venue, market)
+                name: _with_preset(f"{section}.{name}", {} if venue is None else venue, market, backing.get(name))
                 for name, venue in venues.items()
             }
     return expanded
 
 
-def _with_preset(where: str, venue: Any, market: list[str]) -> Any:
+def _with_preset(where: str, venue: Any, market: list[str], vault: str | None) -> Any:
     if not isinstance(venue, dict):
         return venue
     try:
-        return expand(venue, market)
+        return expand(venue, market, vault)
     except InputError as error:
         raise InputError(f"{where}.{error.field}", error.value, error.accepted) from None
 

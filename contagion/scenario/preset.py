@@ -16,7 +16,7 @@ from contagion.scenario.check import nearest
 from contagion.scenario.yaml_file import read_yaml
 
 ANY = "*"
-"""Key of ``contracts`` that stands for every asset the preset does not name."""
+"""Key of ``contracts`` that stands for every asset the preset does not name; name of the vault that backs a venue."""
 
 
 def preset_names() -> list[str]:
@@ -53,7 +53,7 @@ def _preset(name: str) -> dict[str, Any]:
     return read_yaml(text, f"preset {name}")
 
 
-def expand(data: dict[str, Any], market: list[str]) -> dict[str, Any]:
+def expand(data: dict[str, Any], market: list[str], vault: str | None = None) -> dict[str, Any]:
     """An exchange or protocol as written, on top of its preset if it names one.
 
     Parameters
@@ -62,6 +62,8 @@ def expand(data: dict[str, Any], market: list[str]) -> dict[str, Any]:
         Plain data with or without the key ``preset``.
     market : list of str
         Market assets: a preset's contracts or collateral in other assets are left out.
+    vault : str, optional
+        The vault that backs this exchange; without one a preset's backstop layer is left out.
     """
     name = data.get("preset")
     if name is None:
@@ -76,7 +78,16 @@ def expand(data: dict[str, Any], market: list[str]) -> dict[str, Any]:
             terms = base[section]
             chosen = data.get(section) or [asset for asset in market if asset in terms or ANY in terms]
             base[section] = {asset: terms.get(asset, terms.get(ANY, {})) for asset in chosen}
+    if "waterfall" in base:
+        layers = [_backed(layer, vault) for layer in base["waterfall"]]
+        base["waterfall"] = [layer for layer in layers if layer is not None]
     return merge(base, data)
+
+
+def _backed(layer: Any, vault: str | None) -> Any:
+    if not isinstance(layer, dict) or layer.get("vault") != ANY:
+        return layer
+    return None if vault is None else layer | {"vault": vault}
 
 
 def merge(base: Any, over: Any) -> Any:
