@@ -1,0 +1,97 @@
+"""What README.md and docs/*.md show is run: Python as written, commands at least as far as their arguments."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+from contagion.cli import _overrides, app, main
+from contagion.scenario import bundled_scenarios, load_scenario
+
+ROOT = Path(__file__).parents[2]
+PAGES = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8")
+         for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]}  # fmt: skip
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+SPAN = re.compile(r"`([^`\n]+)`")
+
+
+def blocks(language: str) -> list:
+    """Fenced blocks of a language, with page and line."""
+    return [
+        pytest.param(match[2], id=f"{name}:{text.count(chr(10), 0, match.start()) + 1}")
+        for name, text in PAGES.items() for match in FENCED.finditer(text) if match[1] == language
+    ]  # fmt: skip
+
+
+def code() -> dict[str, str]:
+    """Every line of a shell block and every code span -> the page it is on."""
+    found = {}
+    for name, text in PAGES.items():
+        for match in FENCED.finditer(text):
+            if match[1] in ("", "sh", "bash", "console"):
+                found |= {line.strip().removeprefix("$ "): name for line in match[2].splitlines()}
+        found |= dict.fromkeys(SPAN.findall(FENCED.sub("", text)), name)
+    return found
+
+
+COMMANDS = sorted(text for text in code() if re.match(r"contagion \w", text))
+TARGETS = sorted({match[1] for text in code() if (match := re.match(r"make ([a-z-]+)", text))})
+IMPORTS = sorted(text for text in code() if re.match(r"(from [\w.]+ )?import \w", text))
+
+
+def test_the_readme_shows_python_commands_and_targets() -> None:
+    assert any("README.md" in block.id for block in blocks("python"))
+    assert "contagion run quickstart --seed 7" in COMMANDS and "contagion scenarios" in COMMANDS
+    assert {"demo", "test"} <= set(TARGETS)
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python_runs_as_written(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "the page", "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("line", IMPORTS)
+def test_imports_work(line: str) -> None:
+    exec(compile(line, "the page", "exec"), {})
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_are_understood(line: str) -> None:
+    _, name, *arguments = shlex.split(line, comments=True)
+    root = typer.main.get_command(app)
+    command = root.commands[name]
+    with command.make_context(name, arguments, parent=root.make_context("contagion", [name])) as context:
+        scenario, settings = context.params.get("scenario"), context.params.get("settings")
+    if scenario in bundled_scenarios():
+        load_scenario(scenario, _overrides(settings))
+    elif scenario is not None:
+        assert scenario.endswith(".yaml") or scenario.startswith("preset:")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_targets_exist(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", PAGES[page]):
+        assert target.startswith("https://") or (ROOT / page).parent.joinpath(target).exists(), target
+
+
+def test_the_result_on_the_first_screen_is_what_the_command_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lines are shown without notes after ``<-``; a blank line stands for what is left out."""
+    shown = next(match[2] for match in FENCED.finditer(PAGES["README.md"]) if "$ contagion run" in match[2])
+    command, *lines = [" ".join(line.partition("<-")[0].split()) for line in shown.splitlines()]
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(command)[2:]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for line in filter(None, lines):
+        assert line.removeprefix("Deficits ") in printed
