@@ -34,7 +34,10 @@ def mesa_100000(quick: bool) -> list[Measurement]:
 def _beside_mesa(traders: int, steps: int, repetitions: int, target: float) -> list[Measurement]:
     scenario = exchange_only(traders, steps, gaps=MILD)
     world = assemble(scenario, 1)  # Mesa is given its population; the array model draws its own inside the clock
-    run = _run(lambda: ContagionModel(scenario, rng=1), steps)
+
+    def run() -> None:
+        ContagionModel(scenario, rng=1).advance()
+
     run()
     plain, arrays = medians(repetitions, _run(lambda: MesaExchangeModel(world), steps), run)
     quiet = MesaExchangeModel(assemble(exchange_only(traders, 250, leverage=1.5), 1))

@@ -28,6 +28,7 @@ from contagion.protocols.interest import Interest
 from contagion.protocols.lending import Lending
 from contagion.protocols.runs import Runs
 from contagion.protocols.shocks import strike
+from contagion.quiet import QuietSteps
 from contagion.results import RunResult
 from contagion.scenario.assemble import assemble
 from contagion.scenario.loader import load_scenario
@@ -114,6 +115,13 @@ class ContagionModel(LazyAgents, mesa.Model):
         self._shock()
         self._observe()
         self._mark()
+        self._finish()
+        self.running = self.step_number < self.scenario.steps
+
+    def _finish(self) -> None:
+        """A step from where accounts are marked to its record."""
+        self._breached_first = len(self.audit.breached)
+        self._rows_at_mark = len(self.world.bookkeeper.ledger)
         moved = self._call_and_trade()
         rounds = 1
         while self._round(rounds) or (moved and rounds == 1):
@@ -124,7 +132,6 @@ class ContagionModel(LazyAgents, mesa.Model):
             self._mark_again(rounds)
         self._run()
         self._record(rounds)
-        self.running = self.step_number < self.scenario.steps
 
     def _open(self) -> None:
         if self.step_number >= self.scenario.steps:
@@ -155,8 +162,6 @@ class ContagionModel(LazyAgents, mesa.Model):
             self.breakers.watch()
         self.market.open_round()
         self.audit.run()
-        self._breached_first = len(self.audit.breached)
-        self._rows_at_mark = len(self.world.bookkeeper.ledger)
 
     def _call_and_trade(self) -> bool:
         self.world.bookkeeper.phase = _TRADE
@@ -222,11 +227,21 @@ class ContagionModel(LazyAgents, mesa.Model):
         progress : bool or callable
             True shows a bar; a callable is called with (steps done, steps) after every step.
         """
+        self.advance(progress)
+        return self.result()
+
+    def advance(self, progress: bool | Callable[[int, int], None] = False) -> None:
+        """Run the steps that are left. The same numbers as calling :meth:`step`, with quiet steps in compiled code."""
+        # A subclass with a step() of its own wants it called every time.
+        quiet = QuietSteps(self) if type(self).step is ContagionModel.step else None
         with _reporting(progress, self.scenario.name) as report:
             while self.step_number < self.scenario.steps:
-                self.step()
+                if quiet is not None and quiet.run():
+                    self._finish()
+                elif self.step_number < self.scenario.steps:
+                    self.step()
                 report(self.step_number, self.scenario.steps)
-        return self.result()
+        self.running = False
 
     def result(self) -> RunResult:
         """What has happened so far."""

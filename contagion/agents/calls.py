@@ -36,6 +36,11 @@ class MarginCalls:
         self._answered = _NOBODY  # called accounts that have answered and are not known to have recovered
         self.orders = (_NOBODY, np.empty(0))
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody has a call open."""
+        return not (self._due or len(self._answered))
+
     def run(self, called: np.ndarray, execute: bool = True) -> bool:
         """Call, and answer what is due.
 

@@ -52,13 +52,13 @@ class Decisions:
         self._loops = {order: kernels.loop_over(type(group.rule).rule, True) for order, group in self._own_rules}
         array = [group for group in trading if _lane(group) == "built in"]
         makers = [group for group in world.groups if isinstance(group.rule, MarketMaker) and len(group.accounts)]
-        self._trades, self._quotes = bool(trading), len(state.makers.position) > 0
-        if not (self._trades or self._quotes):
+        self.trades, self._quotes = bool(trading), len(state.makers.position) > 0
+        if not (self.trades or self._quotes):
             return
         self.memory = Memory(world, [getattr(group.rule, "lookback", 1) for group in [*trading, *makers]])
         self._funding = _funding_rules(world)
         self._blocked, self._halted = np.zeros(len(state.instruments.names), np.bool_), []
-        self._opening = np.zeros(len(state.positions.units) if self._trades else 0, np.float32)
+        self._opening = np.zeros(len(state.positions.units) if self.trades else 0, np.float32)
         self._first, self._last = (
             np.array([group.accounts[end] for group in array], np.int64) + add for end, add in ((0, 0), (-1, 1))
         )
@@ -88,9 +88,13 @@ class Decisions:
         if not self._quotes:
             return
         self.memory.update()
+        kernels.requote(*self.quote_columns())
+
+    def quote_columns(self) -> tuple:
+        """Arguments of the kernel that quotes."""
         state, makers = self.world.state, self.world.state.makers
         accounts, instruments = state.accounts, state.instruments
-        kernels.requote(
+        return (
             state.positions.instrument, state.positions.units, accounts.start, accounts.owner, accounts.balance,
             accounts.flags, state.agents.account_start, instruments.asset, instruments.equity_price, instruments.depth,
             instruments.book, state.books.settle, state.assets.fundamental, self.memory.normal, self.memory.volatility,
@@ -115,9 +119,9 @@ class Decisions:
         """
         repaid = self._borrowers is not None and self._borrowers.run()
         answered = positions is not None and len(positions) > 0
-        if not (self._trades or answered):
+        if not (self.trades or answered):
             return repaid
-        rows, wanted = self._intents() if self._trades else (_NO_ROWS, _NO_UNITS)
+        rows, wanted = self._intents() if self.trades else (_NO_ROWS, _NO_UNITS)
         if answered:
             # Whoever answers a call does not bet in the same step.
             free = ~np.isin(self.world.state.positions.account[rows], self.world.state.positions.account[positions])

@@ -15,6 +15,8 @@ class Memory:
     ----------
     past, volatility : ndarray of shape (n_lookbacks, n_assets)
         Price `lookback` steps ago [USD]; realised volatility over it, annualised [1].
+    count, step : int
+        Prices taken in so far, and the step of the last.
     """
 
     def __init__(self, world: World, lookbacks: list[int]) -> None:
@@ -25,27 +27,32 @@ class Memory:
         self._prices, self._squares = np.ones((depth, n_assets)), np.zeros((depth, n_assets))
         self.past = np.ones((len(lookbacks), n_assets))
         self.volatility = np.zeros((len(lookbacks), n_assets))
-        self._count = 0
-        self._step = -1
+        self.count = 0
+        self.step = -1
         self._take_in()
 
     def update(self) -> None:
         """Take in the prices of the current step, once."""
-        if self.world.step != self._step:
+        if self.world.step != self.step:
             self._take_in()
 
     def _take_in(self) -> None:
-        kernels.remember(
-            self.world.state.assets.index, self._count, self._prices, self._squares, self._lookbacks, self.normal,
+        index, *columns = self.columns()
+        kernels.remember(index, self.count, *columns)
+        self.step = self.world.step
+        self.count += 1
+
+    def columns(self) -> tuple:
+        """Arguments of the kernel that takes prices in, but for the count of those before."""
+        return (
+            self.world.state.assets.index, self._prices, self._squares, self._lookbacks, self.normal,
             self.world.dt_years, self.past, self.volatility,
         )  # fmt: skip
-        self._step = self.world.step
-        self._count += 1
 
     def window(self, order: int, asset: int) -> np.ndarray:
         """Index prices over a lookback, oldest first, now last; read-only. [USD]"""
-        known = min(int(self._lookbacks[order]) + 1, self._count)
-        rows = np.arange(self._count - known, self._count) % len(self._prices)
+        known = min(int(self._lookbacks[order]) + 1, self.count)
+        rows = np.arange(self.count - known, self.count) % len(self._prices)
         prices = self._prices[rows, asset]
         prices.setflags(write=False)
         return prices

@@ -46,7 +46,7 @@ class Audit:
         self._limited_change = np.empty(accounts)
         self._suspects = np.empty(agents, np.int32)
         self._suspect_worth, self._suspect_gross = np.empty(agents), np.empty(agents)
-        self._counts = np.zeros(6, np.int64)
+        self.counts = np.zeros(6, np.int64)
         self._largest = np.full(len(state.instruments.names), 1e-12)  # gross units so far
         self._largest_balances = np.ones(len(state.books.venue))
         self._settle = np.empty(len(state.books.venue))
@@ -79,21 +79,30 @@ class Audit:
         InvariantError
             Names phase, step, round, agent and amount.
         """
+        if self.world.margin.moves:
+            self.world.margin.refresh()
+        audit_agents(*self.columns())
+        self.conclude()
+
+    def columns(self) -> tuple:
+        """Arguments of the pass over agents."""
         world, state = self.world, self.world.state
         agents, instruments, books = state.agents, state.instruments, state.books
-        margin = world.margin
-        if margin.moves:
-            margin.refresh()
-        audit_agents(
+        return (
             0, state.n_agents, agents.cash, agents.worth, *self._agent_columns, *self._account_columns,
             books.settle, world.bookkeeper.audited_settle, books.warning, self._settle, self._settle_audited,
             books.venue, *self._position_columns,
             instruments.mark, instruments.equity_price, instruments.value_price, instruments.audited_price,
-            *self._tiers, margin.scan, books.owed, books.shortfall, self._breached, self._warned, self._limited,
-            self._limited_change, self._suspects, self._suspect_worth, self._suspect_gross, self._counts, TOLERANCE,
+            *self._tiers, world.margin.scan, books.owed, books.shortfall, self._breached, self._warned, self._limited,
+            self._limited_change, self._suspects, self._suspect_worth, self._suspect_gross, self.counts, TOLERANCE,
             state.first_trader,
         )  # fmt: skip
-        n_breached, n_warned, n_limited, n_suspects, _, _ = self._counts.tolist()
+
+    def conclude(self) -> None:
+        """What follows the pass: lists, limited liability, checks."""
+        world, state = self.world, self.world.state
+        instruments, margin = state.instruments, world.margin
+        n_breached, n_warned, n_limited, n_suspects, _, _ = self.counts.tolist()
         self.breached, self.warned = self._breached[:n_breached], self._warned[:n_warned]
         if margin.moves:
             margin.count_calls(np.concatenate((self.breached, self.warned)))
@@ -117,26 +126,40 @@ class Audit:
 
     def _settle_suspects(self, count: int) -> None:
         """Compare the agents the pass could not settle by itself."""
-        state, (partial, gross) = self.world.state, (self._suspect_worth, self._suspect_gross)
-        assets, instruments, loans, books = state.assets, state.instruments, state.loans, state.books
-        columns = (
-            count, state.first_trader, state.agents.worth, self._suspects, partial, gross, books.venue, books.balance,
-            self._settle, self._settle_audited, books.owed, assets.issuer, assets.supply, assets.fundamental,
-            assets.audited, instruments.venue, instruments.kind, instruments.customer_units, instruments.value_price,
-            instruments.audited_price, instruments.book, loans.lender, loans.borrower, loans.face, TOLERANCE,
-        )  # fmt: skip
+        columns = (count, *self.settle_columns())
         wrong = settle_suspects(*columns, 0)
         while wrong >= 0:
-            agent = int(self._suspects[wrong])
-            expected = float(state.agents.worth[agent])
-            difference = float(partial[wrong]) - expected
-            if not abs(difference) <= TOLERANCE * max(1.0, float(gross[wrong]) + self._flows(agent)):
-                self._fail(
-                    f"net worth of {state.agent_name(agent)} is {partial[wrong]:.9g} USD from state but "
-                    f"{expected:.9g} USD from revaluation, receipts and payments", difference,
-                )  # fmt: skip
-            state.agents.worth[agent] = partial[wrong]
+            self.accept(wrong)
             wrong = settle_suspects(*columns, wrong + 1)
+
+    def accept(self, suspect: int) -> None:
+        """Take a suspect's net worth from state if it differs by rounding of what passed through it; else stop the run.
+
+        Raises
+        ------
+        InvariantError
+        """
+        state, agent = self.world.state, int(self._suspects[suspect])
+        found, gross = float(self._suspect_worth[suspect]), float(self._suspect_gross[suspect])
+        expected = float(state.agents.worth[agent])
+        if not abs(found - expected) <= TOLERANCE * max(1.0, gross + self._flows(agent)):
+            self._fail(
+                f"net worth of {state.agent_name(agent)} is {found:.9g} USD from state but {expected:.9g} USD from "
+                "revaluation, receipts and payments", found - expected,
+            )  # fmt: skip
+        state.agents.worth[agent] = found
+
+    def settle_columns(self) -> tuple:
+        """Arguments of the comparison of suspects, but for their count."""
+        state = self.world.state
+        assets, instruments, loans, books = state.assets, state.instruments, state.loans, state.books
+        return (
+            state.first_trader, state.agents.worth, self._suspects, self._suspect_worth, self._suspect_gross,
+            books.venue, books.balance, self._settle, self._settle_audited, books.owed, assets.issuer, assets.supply,
+            assets.fundamental, assets.audited, instruments.venue, instruments.kind, instruments.customer_units,
+            instruments.value_price, instruments.audited_price, instruments.book, loans.lender, loans.borrower,
+            loans.face, TOLERANCE,
+        )  # fmt: skip
 
     def _flows(self, agent: int) -> float:
         """What an agent paid and received this step: its gross, where it has nothing left. [USD]"""
@@ -175,12 +198,12 @@ class Audit:
     def _check_ranges(self) -> None:
         """No negative cash or holdings of institutions, no negative price or depth, no NaN."""
         state, instruments = self.world.state, self.world.state.instruments
-        agent = int(self._counts[4])
+        agent = int(self.counts[4])
         if agent >= 0:
             cash = float(state.agents.cash[agent])
             self._fail(f"cash of {state.agent_name(agent)} is negative or not a number", cash)
-        if self._counts[5] >= 0:
-            self._fail(f"holdings of {state.agent_name(int(self._counts[5]))} are negative", float("nan"))
+        if self.counts[5] >= 0:
+            self._fail(f"holdings of {state.agent_name(int(self.counts[5]))} are negative", float("nan"))
         what, row = out_of_range(instruments.mark, instruments.depth)
         if what:
             column = instruments.mark if what == 1 else instruments.depth

@@ -25,13 +25,13 @@ class Market:
         self.feedback = world.scenario.feedback
         makers, rows = world.state.makers, len(world.state.instruments.names)
         self._quotes = [np.flatnonzero(makers.instrument == row) for row in range(rows)]
-        self._flow_at_mark = np.zeros(rows)
+        self.flow_at_mark = np.zeros(rows)
         self.volume = np.zeros(rows)  # executed notional so far [USD]
         self.paid = np.full(rows, np.nan)  # price of the last execution [settlement asset per unit]
 
     def open_round(self) -> None:
         """Marks have been renewed: flow so far is in them."""
-        self._flow_at_mark[:] = self.world.state.instruments.flow
+        self.flow_at_mark[:] = self.world.state.instruments.flow
 
     def usd_per_unit(self, instrument: int) -> float:
         """Signed economic exposure of one unit. [USD]"""
@@ -56,7 +56,7 @@ class Market:
         # Depth may have shrunk since: flow beyond the end of the book as it is now stands at its end.
         before, marked = (
             float(impact.fillable(float(done), depth, factor)) if done else 0.0
-            for done in (instruments.flow[instrument], self._flow_at_mark[instrument])
+            for done in (instruments.flow[instrument], self.flow_at_mark[instrument])
         )
         filled = impact.fillable(before + flow, depth, factor) - before
         if filled * flow <= 0.0:

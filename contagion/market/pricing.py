@@ -195,12 +195,7 @@ class Pricing:
             from scipy.special import ndtri
 
             self.noise = self.noise_scale * ndtri(world.streams.uniforms("oracle noise", self._noise_keys, step))
-        _advance(
-            world.path[step], self.jumps, assets.endogenous, assets.index, self.n_market, self.extrema, self.decay,
-            instruments.basis, instruments.temporary, instruments.flow, instruments.depth, self.arbitrage_speed,
-            self.arbitrage_capacity, instruments.cumulative_funding, instruments.mark, instruments.sign,
-            self.funding_interest, self.funding_cap, self.funding_per_step,
-        )  # fmt: skip
+        _advance(*self.advance_columns())
         if self.has_funding:
             self._funding_row()
         self.reprice()
@@ -216,13 +211,9 @@ class Pricing:
 
     def _funding_row(self) -> None:
         """The step's funding as one row a venue: it passes through the venue, account by account, inside the price."""
-        instruments, bookkeeper = self.world.state.instruments, self.world.bookkeeper
+        bookkeeper = self.world.bookkeeper
         for venue, rows in self.funded:
-            total = _funding_paid(
-                rows, instruments.basis, instruments.temporary, instruments.mark, instruments.open_interest,
-                self.funding_interest, self.funding_cap, self.funding_per_step, self.world.state.books.settle,
-                instruments.book, self.world.state.assets.fundamental,
-            )  # fmt: skip
+            total = _funding_paid(rows, *self.funding_columns())
             if total > 0.0:
                 bookkeeper.ledger.append_one(_MARK, _FUNDING, venue.row, venue.row, total)
                 bookkeeper.posted += 1
@@ -235,16 +226,44 @@ class Pricing:
         premium = float(instruments.basis[instrument] + instruments.temporary[instrument])
         return _funding_rate(premium, self.funding_interest[instrument], self.funding_cap[instrument])
 
+    # -- what the kernels read and write ------------------------------------------------------------------------
+
+    def scheduled_steps(self) -> list[int]:
+        """Steps at which a shock strikes or ends."""
+        ends = [shock.at + shock.lasts for shock in self.world.scenario.shocks if shock.lasts]
+        return sorted({*self._schedule, *ends, *(end + 1 for end in ends)})
+
+    def advance_columns(self) -> tuple:
+        """Arguments of the kernel that lets a step's time pass."""
+        instruments = self.world.state.instruments
+        return (
+            self.decay, instruments.basis, instruments.temporary, instruments.flow, instruments.depth,
+            self.arbitrage_speed, self.arbitrage_capacity, instruments.cumulative_funding, instruments.mark,
+            instruments.sign, self.funding_interest, self.funding_cap, self.funding_per_step,
+        )  # fmt: skip
+
+    def funding_columns(self) -> tuple:
+        """Arguments of the kernel that adds up a step's funding, but for the rows of the venue."""
+        instruments, state = self.world.state.instruments, self.world.state
+        return (
+            instruments.basis, instruments.temporary, instruments.mark, instruments.open_interest,
+            self.funding_interest, self.funding_cap, self.funding_per_step, state.books.settle, instruments.book,
+            state.assets.fundamental,
+        )  # fmt: skip
+
+    def reprice_columns(self) -> tuple:
+        """Arguments of the kernel that freezes marks, but for the row of the path."""
+        assets, instruments = self.world.state.assets, self.world.state.instruments
+        return (
+            self.jumps, assets.endogenous, assets.index, assets.fundamental, assets.redemption, assets.market,
+            assets.discount, self.n_market, self.extrema, instruments.asset, instruments.kind, instruments.mark,
+            instruments.equity_price, instruments.value_price, instruments.basis, instruments.temporary,
+            instruments.cumulative_funding, instruments.debt_index, instruments.oracle, self.follows_index,
+        )  # fmt: skip
+
     def reprice(self) -> None:
         """Freeze the marks of a round from index, impact and oracles."""
-        assets, instruments = self.world.state.assets, self.world.state.instruments
-        _reprice(
-            self.world.path[self.world.step], self.jumps, assets.endogenous, assets.index, assets.fundamental,
-            assets.redemption, assets.market, assets.discount, self.n_market, self.extrema, instruments.asset,
-            instruments.kind, instruments.mark, instruments.equity_price, instruments.value_price, instruments.basis,
-            instruments.temporary, instruments.cumulative_funding, instruments.debt_index, instruments.oracle,
-            self.follows_index,
-        )  # fmt: skip
+        _reprice(self.world.path[self.world.step], *self.reprice_columns())
 
 
 @nb.njit(cache=True)
@@ -267,8 +286,7 @@ def _funding_paid(
 
 @nb.njit(cache=True)
 def _advance(
-    path_row, jumps, endogenous, index, n_market, extrema, decay, basis, temporary, flow, depth, speed, capacity,
-    cumulative_funding, mark, sign, interest, cap, per_step,
+    decay, basis, temporary, flow, depth, speed, capacity, cumulative_funding, mark, sign, interest, cap, per_step
 ):  # fmt: skip
     for k in range(len(basis)):
         if per_step[k] > 0.0:

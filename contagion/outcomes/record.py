@@ -75,6 +75,18 @@ class Recorder:
             self._roots = len(roots)
         self._done += 1
 
+    def columns(self) -> tuple:
+        """What quiet steps write: rows of values, and what goes into them."""
+        state = self.world.state
+        books = state.books
+        return (
+            self._values, self._tracked, state.agents.worth, state.assets.index, books.owed, books.shortfall, self._done
+        )
+
+    def skip(self, steps: int) -> None:
+        """Rows of this many quiet steps have been written through :meth:`columns`."""
+        self._done += steps
+
     # -- results ------------------------------------------------------------------------------------------------
 
     def steps(self) -> pd.DataFrame:
