@@ -207,6 +207,15 @@ def _ratio(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
 
 
 @nb.njit(cache=True)
+def bears(equity, units, now, price):
+    """Whether an account whose equity is stated at `now` is not below zero were its units valued at `price`.
+
+    Its own bankruptcy price then does not lie between the two: bankruptcy prices of the two sides overlap.
+    """
+    return equity + units * (price - now) >= 0.0
+
+
+@nb.njit(cache=True)
 def _equities(accounts, start, balance, instrument, units, price):
     out = np.empty(len(accounts))
     for i in range(len(accounts)):
@@ -242,7 +251,7 @@ def _gather(
                 if contract[instrument_of[other]]:
                     gain += worth - units[other] * entry[other]
                     gross += abs(worth)
-        if total + held * (price - now) < 0.0:
+        if not bears(total, held, now, price):
             continue
         kept[count], size[count], maintenance[count] = row, abs(held), requirement[account]
         profit[count] = settle * held * (now - entry[row])

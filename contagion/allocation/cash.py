@@ -11,7 +11,7 @@ from contagion.allocation.candidates import account_equity
 from contagion.allocation.funds import InsuranceFund, Reserve, SkinInTheGame, VenueEquity, own_capital
 from contagion.allocation.haircuts import ProfitHaircut
 from contagion.allocation.layer import Case, Layer, Payment, Properties
-from contagion.allocation.shares import pro_rata
+from contagion.allocation.shares import pro_rata, unit_value
 from contagion.state.codes import AccountFlag
 
 
@@ -86,8 +86,12 @@ class DepositorWriteDown(Layer):
     def bear(self, case: Case) -> Iterator[Payment]:
         claim, assets = case.venue.claim, case.world.state.assets
         if claim >= 0:
-            limits = np.array([max(0.0, float(assets.supply[claim] * assets.fundamental[claim]))])
-            yield Payment(pro_rata(limits, case.need), limits)
+            supply = float(assets.supply[claim])
+            limits = np.array([max(0.0, supply * float(assets.fundamental[claim]))])
+            amounts = pro_rata(limits, case.need)
+            left = unit_value(float(limits[0]), float(amounts[0]), supply)
+            yield Payment(amounts, limits)
+            case.world.counters[f"unit_value.{case.venue.name}"] = left
 
 
 __all__ = [

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from contagion.allocation.candidates import Candidates, account_columns, fill_by_rank
 from contagion.allocation.layer import Case, Layer, Memory, Payment, Properties, last_step, steps_of
 from contagion.allocation.rankings import ranking
-from contagion.allocation.shares import level_down, per_unit, pro_rata, water_fill
+from contagion.allocation.shares import level_down, per_unit, pro_rata, water_fill, worst_survivor
 from contagion.allocation.standing import NEVER, equity_and_profit, settle_price, settle_prices
 from contagion.scenario.fields import Duration
 from contagion.state.world import Venue, World
@@ -55,7 +55,10 @@ class Haircut(Layer):
         base = np.maximum(0.0, np.minimum(self.what_can_be_cut(case, columns), columns.equity))
         limits = base if self.cap == 1.0 else self.cap * base
         want = min(self.severity * case.need, float(limits.sum()))
-        yield Payment(self.share(columns, base, limits, want), limits, accounts=columns.position, capacity=want)
+        amounts = self.share(columns, base, limits, want)
+        yield Payment(amounts, limits, accounts=columns.position, capacity=want)
+        counters = case.world.counters
+        counters["worst_survivor"] = max(counters.get("worst_survivor", 0.0), worst_survivor(base, amounts))
 
     def share(self, columns: Candidates, base: np.ndarray, limits: np.ndarray, want: float) -> np.ndarray:
         """What each pays, given what can be cut of it and the most it may lose. [USD]"""

@@ -92,6 +92,16 @@ def level_down(values: np.ndarray, want: float) -> tuple[np.ndarray, float]:
     return np.maximum(0.0, values - level), level
 
 
+def worst_survivor(profits: np.ndarray, paid: np.ndarray) -> float:
+    """Greatest profit that survives a haircut; over the budget it is the ratio of Chitra, arXiv 2512.01112. [USD]"""
+    return float(np.max(profits - paid, initial=0.0))
+
+
+def unit_value(assets: float, loss: float, units: float) -> float:
+    """Value of a claim unit once a loss is written off, not below zero. [USD per unit]"""
+    return max(0.0, assets - loss) / units if units > 0.0 else 0.0
+
+
 def per_unit(loss: float, long: float, short: float) -> float:
     """What each unit of open interest pays, both sides alike: ``loss / (long + short)``. [USD per unit]
 

@@ -68,6 +68,16 @@ class Waterfall(Settlement):
         for venue, layer, memory in self._watching:
             layer.begin(world, venue, memory)
 
+    @property
+    def marks(self) -> np.ndarray:
+        """Marks of the round in which allocation last ran [settlement asset per unit]; quiet steps keep them up."""
+        return self._marks
+
+    @property
+    def watches(self) -> bool:
+        """Whether a layer follows the run even when there is nothing to allocate."""
+        return bool(self._watching)
+
     # -- what the liquidation phase hands in ----------------------------------------------------------------------
 
     def add_lots(
