@@ -72,13 +72,14 @@ def assemble(scenario: Scenario, seed: int, *, keep_ledger: bool = True, path: n
     close_books(layout.books, layout.instruments, accounts, positions)
     sheets.fund_exchanges(layout.books)
     sheets.fund_pools()
-    loans, contributions = fund_clearing_houses(
-        layout.specs, agents, accounts, positions, layout.books, layout.instruments,
-        layout.assets.index[layout.books.settle], sheets.lend(layout.books), scenario.steps + 1,
-    )  # fmt: skip
+    loans = sheets.lend(layout.books)
     if scenario.credit.risk_weights.ratio > 0.0:
         before = net_worth(agents, accounts, layout.books, holdings, loans, layout.assets)
         notes += cut_loans(scenario, layout, plans, loans, before, agents.cash)
+    loans, contributions = fund_clearing_houses(
+        layout.specs, agents, accounts, positions, layout.books, layout.instruments,
+        layout.assets.index[layout.books.settle], loans, scenario.steps + 1,
+    )  # fmt: skip
     layout.instruments.depth[:] = np.bincount(makers.instrument, makers.depth, len(layout.instruments.names))
     accounts.equity[:] = accounts.value
     agents.worth[:] = net_worth(agents, accounts, layout.books, holdings, loans, layout.assets)

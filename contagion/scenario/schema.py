@@ -68,7 +68,7 @@ class Contract(Strict):
 
 
 class Disposal(Strict):
-    """How a venue sells what it took over: each step a share of the position, or a share of the book if that is less."""
+    """How a venue sells what it took over: each step a share of the position, or of the book if that is less."""
 
     share: Annotated[float, Field(gt=0, le=1)] = 1.0  # of what is left of a position
     all_below: Money = 0.0  # notional that is sold at once [USD]
@@ -99,7 +99,9 @@ class Liquidation(Strict):
     engine: Annotated[RuleSpec, BeforeValidator(spec_of("engine"))] = Field(default="full", validate_default=True)
     # worst price an order accepts: any; that of zero equity (an account as a whole is closed at it or not at all);
     # the same, the zero price or the fillable price, each filled as far as it goes
-    limit: Literal["market", "bankruptcy", "bankruptcy_or_cancel", "zero_or_cancel", "fillable_or_cancel"] = "bankruptcy"
+    limit: Literal[
+        "market", "bankruptcy", "bankruptcy_or_cancel", "zero_or_cancel", "fillable_or_cancel"
+    ] = "bankruptcy"  # fmt: skip
     latency: Annotated[int, Field(ge=0)] = 0  # steps between breach and order
     throughput: Annotated[int, Field(ge=1)] | None = None  # accounts per step
     order: Literal["arrival", "worst_first", "largest_first", "random"] = "arrival"  # who is first where that binds

@@ -99,8 +99,8 @@ def test_show_marks_what_is_assumed_and_what_is_overridden() -> None:
         mode="json"
     )
     lines = {line.split(":")[0].strip(): line for line in text.splitlines()}
-    assert lines["fee"].endswith("fee: 0.02  # overridden; the preset's is from exchangeInfo liquidationFee, BTC and ETH "
-                                 "(2025-11)")  # fmt: skip
+    origin = "exchangeInfo liquidationFee, BTC and ETH (2025-11)"
+    assert lines["fee"].endswith(f"fee: 0.02  # overridden; the preset's is from {origin}")
     assert "# binance.com faq 360033525271" in lines["limit"]
     assert "SOL:  # assumed: tables of smaller coins" in text
     assert "BTC:  # freqtrade binance_leverage_tiers.json, BTCUSDT (2024-10)" in text
