@@ -3,7 +3,8 @@
 Most steps of most runs only move prices and mark accounts. Where a world allows it, :meth:`ContagionModel.run` goes
 through such steps here: the same kernels in the same order as :meth:`ContagionModel.step`, so the numbers are the same
 to the last bit, without the cost of calling them one by one from Python. The stretch ends before the next scheduled
-shock, or inside the first step in which an account is called, breaches, or falls below zero; the model goes on there.
+shock, or inside the first step in which an account is called, is back above the level, breaches, or falls below zero;
+the model goes on there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from contagion.agents.calls import HEARD
 from contagion.agents.kernels import remember, requote
 from contagion.margin.audit import TOLERANCE
 from contagion.margin.kernels import audit_agents, out_of_range, settle_suspects
@@ -74,18 +76,18 @@ class QuietSteps:
         return inside
 
     def _last_quiet(self, first: int) -> int:
-        """Last step before something is scheduled."""
+        """Last step before something is scheduled, or an answer to a margin call is due."""
         while self._scheduled and self._scheduled[0] <= first:
             self._scheduled.pop(0)
-        end = self.model.scenario.steps
-        return min(end, self._scheduled[0] - 1) if self._scheduled else end
+        due = self.model.calls.next_due
+        ends = [self.model.scenario.steps, *(step - 1 for step in self._scheduled[:1])]
+        return min(ends if due is None else [*ends, due - 1])
 
     def _calm(self) -> bool:
         """Nothing is left over from earlier steps that later steps have to deal with."""
         model = self.model
         return (
-            model.calls.idle
-            and not len(model.world.bookkeeper.deficits)
+            not len(model.world.bookkeeper.deficits)
             and not model.liquidation.has_inventory
             and not model.world.bookkeeper.traded
         )
@@ -100,9 +102,18 @@ class QuietSteps:
             audit.counts, state.instruments.flow, model.market.flow_at_mark, model.waterfall.marks,
             state.instruments.value_price, state.instruments.audited_price, state.assets.fundamental,
             state.assets.audited, world.bookkeeper.audited_settle, state.instruments.mark, state.instruments.depth,
-            recorder.columns(), self._funded, self._offsets, pricing.funding_columns(), funding, self._end,
+            recorder.columns(), self._funded, self._offsets, pricing.funding_columns(), funding,
+            audit.warned_rows, np.asarray(model.calls.answered, np.int64), self._call_columns(), self._end,
         )  # fmt: skip
         memory.step = int(self._end[0])
+
+    def _call_columns(self) -> tuple:
+        state = self.model.world.state
+        accounts = state.accounts
+        return (
+            accounts.equity, accounts.requirement, accounts.book, state.books.warning, accounts.flags, accounts.owner,
+            state.agents.group,
+        )  # fmt: skip
 
     def _book_funding(self, first: int, done: int, funding: np.ndarray) -> None:
         """The rows :meth:`Pricing.advance` would have booked, step by step and venue by venue."""
@@ -117,10 +128,24 @@ class QuietSteps:
 
 
 @nb.njit(cache=True)
+def _calls_change(warned, count, answered, equity, requirement, book, warning, flags, owner, group):
+    """Whether an account is to be called for the first time, or one that has answered is back above the level."""
+    for i in range(count):
+        a = warned[i]
+        if not flags[a] & HEARD and group[owner[a]] >= 0:
+            return True
+    for a in answered:
+        level = warning[book[a]] * requirement[a]
+        if not (equity[a] < level and level > 0.0):
+            return True
+    return False
+
+
+@nb.njit(cache=True)
 def _quiet_steps(
     step, last, path, advance, reprice, memory, remembered, quotes, audit, settle, tolerance, counts, flow,
     flow_at_mark, marks, value_price, audited_price, fundamental, audited, audited_settle, mark, depth, record, funded,
-    offsets, funding_columns, funding, end,
+    offsets, funding_columns, funding, warned, answered, calls, end,
 ):  # fmt: skip
     first = step
     values, tracked, worth, index, owed, shortfall, row = record
@@ -139,7 +164,8 @@ def _quiet_steps(
         flow_at_mark[:] = flow
         audit_agents(*audit)
         bad, _ = out_of_range(mark, depth)
-        if counts[0] or counts[1] or counts[2] or bad or counts[4] >= 0 or counts[5] >= 0:
+        news = _calls_change(warned, counts[1], answered, *calls)
+        if news or counts[0] or counts[2] or bad or counts[4] >= 0 or counts[5] >= 0:
             end[0], end[1] = step, 1
             return remembered
         wrong = settle_suspects(counts[3], *settle, 0)

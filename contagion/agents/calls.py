@@ -9,6 +9,8 @@ from contagion.state.world import World
 
 _GONE = int(AccountFlag.CLOSED | AccountFlag.TAKEN_OVER | AccountFlag.BANKRUPT | AccountFlag.HOUSE)
 _CALLED = int(AccountFlag.CALLED)
+HEARD = _GONE | _CALLED
+"""Flags of accounts that are not called (again)."""
 _NOBODY = np.empty(0, np.int64)
 
 
@@ -37,9 +39,14 @@ class MarginCalls:
         self.orders = (_NOBODY, np.empty(0))
 
     @property
-    def idle(self) -> bool:
-        """Whether nobody has a call open."""
-        return not (self._due or len(self._answered))
+    def next_due(self) -> int | None:
+        """Step at which the next answer is due."""
+        return min(self._due, default=None)
+
+    @property
+    def answered(self) -> np.ndarray:
+        """Rows of called accounts that have answered and were still below the level when last seen."""
+        return self._answered
 
     def run(self, called: np.ndarray, execute: bool = True) -> bool:
         """Call, and answer what is due.
@@ -96,7 +103,7 @@ class MarginCalls:
         state = self.world.state
         table = state.accounts
         accounts = np.asarray(accounts, np.int64)
-        fresh = (table.flags[accounts] & np.uint8(_GONE | _CALLED)) == 0
+        fresh = (table.flags[accounts] & np.uint8(HEARD)) == 0
         fresh &= (state.agents.group[table.owner[accounts]] >= 0) & self._below(accounts)
         accounts = accounts[fresh]
         if not len(accounts):

@@ -33,6 +33,8 @@ class Audit:
     ----------
     breached, warned : ndarray
         Rows of accounts strictly below their requirement; below the warning level but not in breach.
+    warned_rows : ndarray of shape (n_accounts,)
+        Where the pass writes the latter.
     """
 
     def __init__(self, world: World) -> None:
@@ -41,7 +43,7 @@ class Audit:
         world.margin = Requirements(world)
         accounts, agents = len(state.accounts.balance), state.n_agents
         self._breached = np.empty(accounts, np.int32)
-        self._warned = np.empty(accounts, np.int32)
+        self.warned_rows = np.empty(accounts, np.int32)
         self._limited = np.empty(accounts, np.int32)
         self._limited_change = np.empty(accounts)
         self._suspects = np.empty(agents, np.int32)
@@ -52,7 +54,7 @@ class Audit:
         self._settle = np.empty(len(state.books.venue))
         self._settle_audited = np.empty(len(state.books.venue))
         self.breached = self._breached[:0]
-        self.warned = self._warned[:0]
+        self.warned = self.warned_rows[:0]
         instruments, books, positions = state.instruments, state.books, state.positions
         self._agent_columns = (
             state.agents.account_start, state.agents.holding_start, state.holdings.asset, state.holdings.units,
@@ -93,9 +95,9 @@ class Audit:
             books.settle, world.bookkeeper.audited_settle, books.warning, self._settle, self._settle_audited,
             books.venue, *self._position_columns,
             instruments.mark, instruments.equity_price, instruments.value_price, instruments.audited_price,
-            *self._tiers, world.margin.scan, books.owed, books.shortfall, self._breached, self._warned, self._limited,
-            self._limited_change, self._suspects, self._suspect_worth, self._suspect_gross, self.counts, TOLERANCE,
-            state.first_trader,
+            *self._tiers, world.margin.scan, books.owed, books.shortfall, self._breached, self.warned_rows,
+            self._limited, self._limited_change, self._suspects, self._suspect_worth, self._suspect_gross, self.counts,
+            TOLERANCE, state.first_trader,
         )  # fmt: skip
 
     def conclude(self) -> None:
@@ -103,7 +105,7 @@ class Audit:
         world, state = self.world, self.world.state
         instruments, margin = state.instruments, world.margin
         n_breached, n_warned, n_limited, n_suspects, _, _ = self.counts.tolist()
-        self.breached, self.warned = self._breached[:n_breached], self._warned[:n_warned]
+        self.breached, self.warned = self._breached[:n_breached], self.warned_rows[:n_warned]
         if margin.moves:
             margin.count_calls(np.concatenate((self.breached, self.warned)))
         if n_limited:
