@@ -15,11 +15,11 @@ import numpy as np
 from contagion.liquidation.caps import StepCaps, first_in_line
 from contagion.liquidation.desk import LiquidatorDesk
 from contagion.liquidation.disposal import TakeoverSales
-from contagion.liquidation.engines import Breaches, Orders, contracts_of
+from contagion.liquidation.engines import Breaches, Orders, contracts_of, holdings_of
 from contagion.liquidation.fees import insurance_fee_within
 from contagion.liquidation.limits import fill_within, limit_prices
 from contagion.liquidation.proceeds import Fills, collect_fees
-from contagion.margin.prices import bankruptcy_quote
+from contagion.margin.prices import bankruptcy_prices
 from contagion.market.flow import Market
 from contagion.scenario.schema import Exchange
 from contagion.state.codes import AccountFlag, Cause, Phase
@@ -162,8 +162,7 @@ class Liquidation:
     def _all_of(self, breaches: Breaches, wanted: Orders) -> _Order:
         held = breaches.held
         share = wanted.share[held.owner] if wanted.of_positions is None else wanted.of_positions
-        instrument = self.world.state.positions.instrument[held.rows]
-        return _Order(held.rows, held.owner, instrument, -share * held.units)
+        return _Order(held.rows, held.owner, held.instrument, -share * held.units)
 
     def _orders(self, venue: Venue, breaches: Breaches, wanted: Orders, taking: np.ndarray) -> _Order:
         """What the engine wants closed, within the caps and the worst price an order accepts."""
@@ -185,8 +184,7 @@ class Liquidation:
                 lost = self._loss(order, len(breaches.accounts), per_notional=False)
                 order.change = np.where((breaches.equity - lost < 0.0)[order.owner], 0.0, order.change)
         elif rules.limit != "market" and venue.row not in self._desks:
-            price = state.instruments.equity_price[order.instrument]
-            worst = limit_prices(rules.limit, breaches, breaches.held, price)
+            worst = limit_prices(rules.limit, breaches)
             order.change = fill_within(self.market, order.instrument, order.change, worst)
         return order
 
@@ -219,10 +217,7 @@ class Liquidation:
         rows, owner, change = order.rows[some], order.owner[some], order.change[some]
         instrument = order.instrument[some]
         start = state.instruments.equity_price[instrument]
-        reference = limit_prices(
-            "bankruptcy_or_cancel" if rules.limit in ("market", "bankruptcy") else "zero_or_cancel",
-            breaches, breaches.held, state.instruments.equity_price[order.instrument],
-        )[some]  # fmt: skip
+        reference = limit_prices("zero_or_cancel", breaches)[some]
         if venue.row in self._desks:
             done, price = self._desks[venue.row].take(rows, change, breaches.distance[owner])
         else:
@@ -286,18 +281,14 @@ def bankruptcy_lots(state: State, accounts: int | np.ndarray) -> tuple[np.ndarra
     """Instruments, signed units and bankruptcy prices of the open contracts of accounts, account by account.
 
     The bankruptcy price of one position is where equity is zero; with several, equity is spread over them in
-    proportion to notional. [settlement asset per unit]
+    proportion to maintenance. [settlement asset per unit]
     """
     accounts = np.atleast_1d(accounts)
-    positions, instruments = state.positions, state.instruments
-    rows, owner = contracts_of(accounts, state.accounts.start, positions.units, positions.instrument, instruments.kind)
-    instrument, units = positions.instrument[rows], positions.units[rows]
-    price = instruments.equity_price[instrument]
-    count = len(accounts)
-    notional = np.abs(units) * instruments.mark[instrument]
-    gross = np.bincount(owner, weights=notional, minlength=count)
-    equity = state.accounts.balance[accounts] + np.bincount(owner, weights=units * price, minlength=count)
-    return instrument, units, bankruptcy_quote(-units * price, equity[owner], notional, gross[owner]) / units
+    held = holdings_of(state, accounts)
+    price = state.instruments.equity_price[held.instrument]
+    value = np.bincount(held.owner, weights=held.units * price, minlength=len(accounts))
+    equity = state.accounts.balance[accounts] + value
+    return held.instrument, held.units, bankruptcy_prices(held.units, price, held.requirement, equity, held.owner)
 
 
 @nb.njit(cache=True)

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from contagion.liquidation.shares import share_to_target, smallest_share
+from contagion.margin.kernels import requirement_of
 from contagion.state.codes import InstrumentKind
 from contagion.state.tables import State
 
@@ -26,6 +27,7 @@ class Held:
 
     rows: np.ndarray  # of Positions
     owner: np.ndarray  # which account, by order
+    instrument: np.ndarray
     units: np.ndarray  # signed
     notional: np.ndarray  # [settlement asset]
     requirement: np.ndarray  # maintenance of the position alone [settlement asset]
@@ -50,17 +52,7 @@ class Breaches:
     @cached_property
     def held(self) -> Held:
         """Their open contracts, account by account."""
-        accounts, positions, instruments = self.state.accounts, self.state.positions, self.state.instruments
-        rows, owner = contracts_of(
-            self.accounts, accounts.start, positions.units, positions.instrument, instruments.kind
-        )
-        units, instrument = positions.units[rows], positions.instrument[rows]
-        notional = np.abs(units) * instruments.mark[instrument]
-        requirement, tier, floor = _in_tiers(
-            notional, instrument, instruments.tier_start, instruments.tier_floor, instruments.tier_rate,
-            instruments.tier_deduction,
-        )  # fmt: skip
-        return Held(rows, owner, units, notional, requirement, tier, floor)
+        return holdings_of(self.state, self.accounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +177,21 @@ class TakeOver(Engine):
         return Orders(nothing, take_over=np.ones(len(nothing), bool))
 
 
+def holdings_of(state: State, accounts: np.ndarray) -> Held:
+    """Open contracts of accounts at the marks of the round, account by account."""
+    positions, instruments = state.positions, state.instruments
+    rows, owner = contracts_of(
+        accounts, state.accounts.start, positions.units, positions.instrument, instruments.kind
+    )  # fmt: skip
+    units, instrument = positions.units[rows], positions.instrument[rows]
+    notional = np.abs(units) * instruments.mark[instrument]
+    requirement, tier, floor = _in_tiers(
+        notional, units, instrument, instruments.tier_start, instruments.tier_floor, instruments.tier_rate,
+        instruments.tier_deduction, instruments.add_on,
+    )  # fmt: skip
+    return Held(rows, owner, instrument, units, notional, requirement, tier, floor)
+
+
 @nb.njit(cache=True)
 def contracts_of(accounts, start, units, instrument, kind):
     """Rows of the open contracts of listed accounts, and which account (by order) each belongs to."""
@@ -203,7 +210,7 @@ def contracts_of(accounts, start, units, instrument, kind):
 
 
 @nb.njit(cache=True)
-def _in_tiers(notional, instrument, tier_start, tier_floor, tier_rate, tier_deduction):
+def _in_tiers(notional, units, instrument, tier_start, tier_floor, tier_rate, tier_deduction, add_on):
     requirement, floor = np.empty(len(notional)), np.empty(len(notional))
     number = np.empty(len(notional), np.int64)
     for i in range(len(notional)):
@@ -212,5 +219,7 @@ def _in_tiers(notional, instrument, tier_start, tier_floor, tier_rate, tier_dedu
         while tier < last and notional[i] >= tier_floor[tier + 1]:
             tier += 1
         number[i], floor[i] = tier - tier_start[k], tier_floor[tier]
-        requirement[i] = notional[i] * tier_rate[tier] - tier_deduction[tier]
+        requirement[i] = requirement_of(
+            notional[i], units[i], k, tier_start, tier_floor, tier_rate, tier_deduction, add_on
+        )
     return requirement, number, floor

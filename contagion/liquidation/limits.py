@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from contagion.liquidation.engines import Breaches, Held
-from contagion.margin.prices import bankruptcy_quote, fillable_price
+from contagion.liquidation.engines import Breaches
+from contagion.margin.prices import bankruptcy_prices, fillable_price
 from contagion.market.flow import Market
 
 _HALVINGS = 60
 
 
-def limit_prices(rule: str, breaches: Breaches, held: Held, price: np.ndarray) -> np.ndarray:
-    """Worst price of each position. [settlement asset per unit]
+def limit_prices(rule: str, breaches: Breaches) -> np.ndarray:
+    """Worst price of each position of `breaches.held`. [settlement asset per unit]
 
-    Parameters
-    ----------
-    rule : {"bankruptcy_or_cancel", "zero_or_cancel", "fillable_or_cancel"}
-        Equity spread over positions by notional; by maintenance (Lighter: at this price equity over maintenance stays
-        what it is); the price that gives way as equity falls below maintenance (dYdX v4).
-    price : ndarray of shape (n_positions,)
-        Prices for equity now. [settlement asset per unit]
+    ``fillable_or_cancel``: the price that gives way as equity falls below maintenance (dYdX v4);
+    ``zero_or_cancel``: equity spread over positions by maintenance, so that closing at this price leaves equity over
+    maintenance what it is (Lighter); ``bankruptcy_or_cancel``: spread by notional.
     """
-    equity, requirement = breaches.equity[held.owner], breaches.requirement[held.owner]
+    held = breaches.held
+    price = breaches.state.instruments.equity_price[held.instrument]
     if rule == "fillable_or_cancel":
+        equity, requirement = breaches.equity[held.owner], breaches.requirement[held.owner]
         columns = zip(held.units * price, equity, requirement, held.requirement, held.units, strict=True)
         return np.array([fillable_price(*column) for column in columns])
-    if rule == "zero_or_cancel":
-        weight, total = held.requirement, requirement
-    else:
-        weight, total = held.notional, breaches.notional[held.owner]
-    return bankruptcy_quote(-held.units * price, equity, weight, np.maximum(total, 1e-300)) / held.units
+    weight = held.notional if rule == "bankruptcy_or_cancel" else held.requirement
+    return bankruptcy_prices(held.units, price, weight, breaches.equity, held.owner)
 
 
 def fill_within(market: Market, instrument: np.ndarray, change: np.ndarray, worst: np.ndarray) -> np.ndarray:

@@ -109,24 +109,36 @@ def bankruptcy_quote(notional_change, equity, requirement_change, requirement):
     return -notional_change - equity * abs(requirement_change) / requirement
 
 
-def bankruptcy_prices(units: np.ndarray, price: np.ndarray, requirement: np.ndarray, equity: float) -> np.ndarray:
+def bankruptcy_prices(
+    units: np.ndarray, price: np.ndarray, requirement: np.ndarray, equity: float | np.ndarray,
+    owner: np.ndarray | None = None,
+) -> np.ndarray:  # fmt: skip
     """Price of each position at which closing all of them leaves nothing, shape (n,). [settlement asset per unit]
 
     Equity is spread over positions pro rata to their maintenance, so that closing any one at its price leaves equity
     over maintenance unchanged: Lighter's zero price, dYdX's bankruptcy price; with one position it is where equity is
-    zero. Positions without any maintenance share by value.
+    zero. Positions of an account without any maintenance share by value.
 
     Parameters
     ----------
     units, price, requirement : ndarray of shape (n,)
         Signed units, none zero; price for equity now; maintenance of each position. [settlement asset]
-    equity : float
-        Of the account. [settlement asset]
+    equity : float or ndarray of shape (n_accounts,)
+        Of the account, or of each. [settlement asset]
+    owner : ndarray of shape (n,), optional
+        Account of each position, a row of `equity`; default: all are of one.
     """
-    weight = requirement if requirement.sum() > 0.0 else np.abs(units * price)
-    if weight.sum() <= 0.0:
-        return price.copy()
-    return bankruptcy_quote(-units * price, equity, weight, weight.sum()) / units
+    equity = np.atleast_1d(equity)
+    owner = np.zeros(len(units), np.int64) if owner is None else owner
+    total = np.bincount(owner, weights=requirement, minlength=len(equity))[owner]
+    value = np.abs(units * price)
+    worth = np.bincount(owner, weights=value, minlength=len(equity))[owner]
+    weight, total = np.where(total > 0.0, requirement, value), np.where(total > 0.0, total, worth)
+    found = price.astype(float)
+    some = total > 0.0
+    quote = bankruptcy_quote(-units[some] * price[some], equity[owner][some], weight[some], total[some])
+    found[some] = quote / units[some]
+    return found
 
 
 def fillable_price(

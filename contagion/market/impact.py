@@ -107,11 +107,26 @@ def constant_product_impact(quantity: float, depth: float, volatility: float) ->
 
 
 @njit(**_SCALAR)
+def constant_product_swap(amount_in, reserve_in, reserve_out, fee):
+    """A swap in a pool x y = k, the fee kept in the pool.
+
+    Returns amount out, marginal price after the swap and slippage: 1 - average price / marginal price before. Prices
+    are units out per unit in. The fee is a share of ``amount_in`` [1].
+    """
+    net = amount_in * (1 - fee)
+    out = reserve_out * net / (reserve_in + net)
+    after = (reserve_out - out) / (reserve_in + amount_in)
+    return out, after, (reserve_in * fee + net) / (reserve_in + net)
+
+
+@njit(**_SCALAR)
 def constant_product_average(quantity: float, depth: float, volatility: float) -> float:
     """Reserve formula: average price ratio 1 / (1 - q / R)."""
     share = volatility * quantity / (_POOL * depth)
     if share >= 1.0:
         return float("inf")
+    if share < 0.0:
+        return -constant_product_swap(-share, 1.0, 1.0, 0.0)[2]
     return share / (1.0 - share)
 
 
@@ -121,19 +136,13 @@ def constant_product_quantity(move: float, depth: float, volatility: float) -> f
     return -expm1(-0.5 * log1p(move)) * _POOL * depth / volatility
 
 
-@njit(**_SCALAR)
-def constant_product_swap(
-    amount_in: float, reserve_in: float, reserve_out: float, fee: float
-) -> tuple[float, float, float]:
-    """A swap in a pool x y = k, the fee kept in the pool.
+def imbalance_cost(before: Any, after: Any, exponent: Any, factor: Any) -> Any:
+    """What moving a market's imbalance pays the trader: ``factor * (before**exponent - after**exponent)``. [USD]
 
-    Returns amount out, marginal price after the swap and slippage: 1 - average price / marginal price before. Prices
-    are units out per unit in. The fee is a share of ``amount_in`` [1].
+    Negative is a cost. Imbalances count by their size [USD]; ``factor`` [USD^(1 - exponent)] (GMX v2,
+    ``PricingUtils``).
     """
-    net = amount_in * (1.0 - fee)
-    out = reserve_out * net / (reserve_in + net)
-    after = (reserve_out - out) / (reserve_in + amount_in)
-    return out, after, 1.0 - (out / amount_in) / (reserve_out / reserve_in)
+    return factor * (abs(before) ** exponent - abs(after) ** exponent)
 
 
 @njit(**_SCALAR)
@@ -200,7 +209,7 @@ class _Impact(BaseModel):
         """The part of a signed order that the book can take; 0 when there is no depth. [USD]"""
         if depth <= 0.0:
             return 0.0
-        bound = type(self).quantity(copysign(self.largest_move, quantity), depth, volatility)
+        bound = self.quantity(copysign(self.largest_move, quantity), depth, volatility)
         return copysign(min(abs(quantity), abs(bound)), quantity)
 
     def execute(self, quantity: float, depth: float, volatility: float = 1.0) -> tuple[float, float, float, float]:
@@ -208,9 +217,9 @@ class _Impact(BaseModel):
         filled = self.fillable(quantity, depth, volatility)
         if filled == 0.0:
             return 0.0, 0.0, 0.0, 0.0
-        move = type(self).impact(filled, depth, volatility)
+        move = self.impact(filled, depth, volatility)
         permanent = self.permanent_share * move
-        return filled, type(self).average(filled, depth, volatility), permanent, move - permanent
+        return filled, self.average(filled, depth, volatility), permanent, move - permanent
 
     def remaining(self, temporary: float, elapsed: float) -> float:
         """What is left of a temporary move after ``elapsed``. [s]"""
@@ -242,6 +251,36 @@ class ConstantProductImpact(_Impact):
     impact, average, quantity = map(
         staticmethod, (constant_product_impact, constant_product_average, constant_product_quantity)
     )
+
+
+class ImbalanceImpact(_Impact):
+    """Trades pay for the imbalance they leave: ``factor * size**exponent`` in all, so the marginal move is its slope.
+
+    The factor is the one at which a sale of ``depth`` moves the marginal price by 1%. What counts as imbalance is the
+    executed flow, which decays with ``half_life``. Exponent 2 is linear impact, 1.5 the square root.
+
+    Parameters
+    ----------
+    exponent
+        Of the imbalance, above 1. [1]
+    """
+
+    exponent: float = Field(default=2.0, gt=1)
+
+    def _factor(self, depth: float, volatility: float) -> float:
+        return REFERENCE_MOVE * volatility / (self.exponent * depth ** (self.exponent - 1.0))
+
+    def average(self, quantity: float, depth: float, volatility: float) -> float:
+        """What an order pays per unit of notional. [1]"""
+        return -imbalance_cost(0.0, quantity, self.exponent, self._factor(depth, volatility)) / quantity
+
+    def impact(self, quantity: float, depth: float, volatility: float) -> float:
+        """Move of the marginal price. [1]"""
+        return copysign(REFERENCE_MOVE * volatility * (abs(quantity) / depth) ** (self.exponent - 1.0), quantity)
+
+    def quantity(self, move: float, depth: float, volatility: float) -> float:
+        """Order that makes a move. [USD]"""
+        return copysign(depth * (abs(move) / (REFERENCE_MOVE * volatility)) ** (1.0 / (self.exponent - 1.0)), move)
 
 
 class BlockBookImpact(LinearImpact):

@@ -49,7 +49,7 @@ class SpotMarket:
         after = -float(impact.fillable(-(before + units * unmoved), depth))
         if after <= before:
             return 0.0, market
-        average = type(impact).average
+        average = impact.average
         area = after * (1.0 + average(-after, depth, 1.0))
         area -= before * (1.0 + average(-before, depth, 1.0)) if before > 0.0 else 0.0
         filled = (after - before) / unmoved
@@ -61,7 +61,7 @@ class SpotMarket:
         if not self._any or not math.isfinite(depth) or self._sold[asset] == 0.0:
             return market
         unmoved = market * math.exp(-float(self._in_price[asset]))
-        return unmoved * (1.0 + type(self.world.impact).impact(-float(self._sold[asset]), depth, 1.0))
+        return unmoved * (1.0 + self.world.impact.impact(-float(self._sold[asset]), depth, 1.0))
 
     def sold(self, asset: int, units: float, depth: float) -> None:
         """A quoted sale was done: the curve and the price move."""
@@ -71,7 +71,7 @@ class SpotMarket:
         self._any = True
         if not math.isfinite(depth) or self.world.scenario.feedback == "none":
             return
-        move = math.log1p(type(self.world.impact).impact(-float(self._sold[asset]), depth, 1.0))
+        move = math.log1p(self.world.impact.impact(-float(self._sold[asset]), depth, 1.0))
         if assets.issuer[asset] >= 0:
             assets.discount[asset] -= move - self._shift[asset]
         elif self.world.scenario.feedback == "full":
