@@ -172,6 +172,14 @@ def conformance(
         raise typer.Exit(CASE_FAILED)
 
 
+@app.command()
+def rules() -> None:
+    """Print the rules that share a loss, and which properties each one has."""
+    from contagion.rules_table import rendered
+
+    typer.echo(rendered())
+
+
 def _load(name: str, overrides: dict[str, Any]) -> Scenario:
     from contagion.scenario import load_scenario
 

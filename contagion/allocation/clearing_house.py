@@ -20,7 +20,7 @@ from contagion.scenario.fields import Duration
 from contagion.state.codes import AccountFlag
 from contagion.state.world import Venue, World
 
-_MEMBERS = Properties(True, True, True, True, True, False)
+_MEMBERS = Properties(True, True, None, True, None, False)
 
 
 class DefaulterMargin(Recourse):

@@ -81,9 +81,9 @@ class Haircut(Layer):
 
 QUEUES = {
     "pro_rata": {},
-    "pnl_leverage": {"split_proof": False},
-    "bitmex": {"split_proof": False},
-    "bybit": {"split_proof": False},
+    "pnl_leverage": {"split_proof": False, "monotone_in_profit": False},
+    "bitmex": {"split_proof": False, "monotone_in_profit": False},
+    "bybit": {"split_proof": False, "monotone_in_profit": False},
     "binance": {"split_proof": False, "scale_invariant": False},
     "okx": {"split_proof": False},
     "hyperliquid": {"split_proof": False, "monotone_in_profit": False},
@@ -200,6 +200,10 @@ class OptimalHaircut(Haircut):
     """
 
     has: ClassVar[Properties] = Properties(True, True, True, True, False, True)
+
+    @property
+    def properties(self) -> Properties:
+        return self.has._replace(split_proof=self.worst == "amount")
 
     worst: Literal["share_of_equity", "amount", "survivor"] = "share_of_equity"
 

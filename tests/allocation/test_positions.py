@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 from allocation_market import FUND, VENUE, Trader, build, position
 
-from contagion.allocation.cash import InsuranceFund, VenueEquity
 from contagion.allocation.backstop import BackstopVault
+from contagion.allocation.cash import InsuranceFund, VenueEquity
 from contagion.allocation.positions import AutoDeleverage
 from contagion.errors import InputError
 from contagion.state.codes import Cause

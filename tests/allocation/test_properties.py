@@ -8,8 +8,8 @@ from allocation_market import FUND, Trader, build
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contagion.allocation.cash import InsuranceFund, ProfitHaircut, Recourse, VenueEquity
 from contagion.allocation.backstop import BackstopVault
+from contagion.allocation.cash import InsuranceFund, ProfitHaircut, Recourse, VenueEquity
 from contagion.allocation.positions import AutoDeleverage
 from contagion.state.codes import Cause
 
