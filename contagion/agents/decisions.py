@@ -217,7 +217,8 @@ class Decisions:
                 continue
             for row in range(state.accounts.start[account], state.accounts.start[account + 1]):
                 instrument = int(state.positions.instrument[row])
-                if state.instruments.kind[instrument] > InstrumentKind.INVERSE or self._blocked[instrument]:
+                kind = int(state.instruments.kind[instrument])
+                if kind > InstrumentKind.INVERSE or kind == InstrumentKind.OPTION or self._blocked[instrument]:
                     continue
                 prices = self.memory.window(order, int(state.instruments.asset[instrument]))
                 legs = kernels.other_legs(frozen, agent, int(state.instruments.asset[instrument]), row)

@@ -21,7 +21,7 @@ OUT = int(AccountFlag.CLOSED | AccountFlag.TAKEN_OVER | AccountFlag.BANKRUPT | A
 SEEN_OF_MARKET = 8
 """How many fields of `Seen` are the same for everybody who looks at an instrument."""
 
-_INVERSE = int(InstrumentKind.INVERSE)
+_OPTION, _INVERSE = int(InstrumentKind.OPTION), int(InstrumentKind.INVERSE)
 _SPOT = int(InstrumentKind.SPOT)
 
 
@@ -75,7 +75,8 @@ def freeze(
 @nb.njit(cache=True, inline="always")
 def exposure_of_unit(s: Any, instrument: int) -> float:
     """Economic exposure of one unit, negative where a unit is short the asset. [USD]"""
-    return s.sign[instrument] * s.mark[instrument] * s.fundamental[s.settle[s.book[instrument]]]
+    size = s.sign[instrument] * s.mark[instrument] * s.fundamental[s.settle[s.book[instrument]]]
+    return size * s.terms.delta[instrument]
 
 
 @nb.njit(cache=True, inline="always")
@@ -90,11 +91,11 @@ def other_legs(s: Any, owner: int, asset: int, own_row: int) -> tuple[float, flo
             k = s.instrument[row]
             if s.asset[k] != asset:
                 continue
-            if s.kind[k] <= _INVERSE:
+            if s.kind[k] <= _INVERSE and s.kind[k] != _OPTION:
                 contracts += 1
                 if not s.flags[account] & OUT and not s.blocked[k]:
                     tradable += 1
-            elif s.kind[k] != _SPOT:
+            elif s.kind[k] != _SPOT and s.kind[k] != _OPTION:
                 continue
             if row != own_row:
                 exposure += s.units[row] * exposure_of_unit(s, k)
@@ -136,8 +137,8 @@ def loop_over(rule: Callable, with_legs: bool) -> Callable:
                 continue
             for row in range(s.start[account], s.start[account + 1]):
                 k = s.instrument[row]
-                if s.kind[k] > _INVERSE or s.blocked[k]:
-                    continue
+                if s.kind[k] > _INVERSE or s.kind[k] == _OPTION or s.blocked[k]:
+                    continue  # options are held until they expire or are closed
                 hedge, legs = other_legs(s, s.owner[account], s.asset[k], row) if with_legs else (0.0, 0.0)
                 wanted = rule(see(s, market, row, account, hedge, legs), p)
                 if wanted != 0.0:

@@ -100,7 +100,7 @@ class PositionIndex:
 def contract_mask(state: State) -> np.ndarray:
     """Whether each instrument is a contract: only these have unrealised profit."""
     kind = state.instruments.kind
-    return (kind == InstrumentKind.LINEAR) | (kind == InstrumentKind.INVERSE)
+    return kind <= InstrumentKind.INVERSE
 
 
 def fill_by_rank(score: np.ndarray, size: np.ndarray, want: float) -> np.ndarray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from contagion.liquidation.collateral import CollateralSales
 from contagion.scenario.schema import Exchange
 from contagion.state.codes import Cause
 from contagion.state.world import Venue, World
@@ -57,7 +58,12 @@ class Insolvency:
         """Close every contract at its mark; zero-sum, so the sum of balances does not change."""
         state, bookkeeper = self.world.state, self.world.bookkeeper
         state.agents.status[venue.row] |= FAILED
+        sales = CollateralSales(self.world)
+        if sales.active:
+            sales.sell(np.flatnonzero(state.books.venue[state.accounts.book] == venue.row))
         for instrument in venue.instruments:
+            if not bookkeeper.is_contract(instrument):
+                continue
             rows = np.flatnonzero((state.positions.instrument == instrument) & (state.positions.units != 0.0))
             if len(rows):
                 price = np.full(len(rows), float(state.instruments.equity_price[instrument]))
@@ -92,7 +98,8 @@ class Insolvency:
             custody = state.agents.cash[venue.row] if settle == 0 else self._held(venue.row, settle)
             segregated = venue.spec.custody == "segregated"
             own = np.clip(state.accounts.deposits[accounts], 0.0, owed) if segregated else np.zeros(len(owed))
-            paid = _paid_by_rank(max(0.0, float(custody)), own, owed - own)
+            # A hair less than there is: rounding of thousands of payments must not overdraw custody.
+            paid = _paid_by_rank(max(0.0, float(custody)) * (1.0 - 1e-13), own, owed - own)
             self.world.count(f"recovery.{venue.name}", float(paid.sum() / owed.sum()))
             loss = (owed - paid) * state.assets.fundamental[settle]
             bookkeeper.charge(Cause.RESOLUTION, accounts, venue.row, loss)

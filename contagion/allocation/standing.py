@@ -11,6 +11,9 @@ from contagion.state.tables import State
 NEVER = int(AccountFlag.HOUSE | AccountFlag.BANKRUPT)
 """Flags of accounts that no layer may charge or hand units to."""
 
+_CONTRACTS = int(InstrumentKind.INVERSE)
+"""Kinds up to this one are contracts."""
+
 
 def equity_and_profit(state: State, accounts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Equity and unrealised profit on contracts of accounts, shape of `accounts`. [USD]"""
@@ -43,7 +46,7 @@ def _stand(accounts, start, balance, instrument, units, entry, price, kind, sett
             if held != 0.0:
                 k = instrument[row]
                 worth += held * price[k]
-                if kind[k] <= 1:
+                if kind[k] <= _CONTRACTS:
                     gain += held * (price[k] - entry[row])
         equity[i] = settle[book[account]] * worth
         profit[i] = settle[book[account]] * gain
@@ -97,6 +100,3 @@ def first_no_candidate(
         if left < -relative * max(1.0, abs(equity[i]) + settle * abs(before) * price):
             return i
     return -1
-
-
-assert InstrumentKind.INVERSE == 1  # contracts come first

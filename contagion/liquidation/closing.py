@@ -13,6 +13,7 @@ import numba as nb
 import numpy as np
 
 from contagion.liquidation.caps import StepCaps, first_in_line
+from contagion.liquidation.collateral import CollateralSales
 from contagion.liquidation.desk import LiquidatorDesk
 from contagion.liquidation.disposal import TakeoverSales
 from contagion.liquidation.engines import Breaches, Orders, contracts_of, holdings_of
@@ -47,6 +48,7 @@ class Liquidation:
         self.exchanges = [venue for venue in world.venues.values() if isinstance(venue.spec, Exchange)]
         self._used: dict[int, int] = {}  # venue row -> accounts handled this step
         state = world.state
+        self._collateral = CollateralSales(world)
         self._attempts = np.zeros(len(state.accounts.balance), np.int16)  # orders in this episode, by account
         self._sales = TakeoverSales(world, market)
         self._caps = StepCaps(world, any(venue.spec.liquidation.caps for venue in self.exchanges))
@@ -59,6 +61,8 @@ class Liquidation:
             self._used.clear()
             self._caps.open_step()
         self._sales.open_step()
+        if self._collateral.active:
+            self._collateral.open_step()
 
     @property
     def has_inventory(self) -> bool:
@@ -103,6 +107,8 @@ class Liquidation:
             return bool(new.any())
         self._used.setdefault(venue.row, 0)
         self.world.bookkeeper.phase = Phase.LIQUIDATE
+        if self._collateral.active and self._collateral.sell(accounts[chosen]):
+            equity, requirement, notional = self.world.margin.of(accounts)
         breaches = self._breaches(
             venue, accounts[chosen], equity[chosen], requirement[chosen], notional[chosen], doomed[chosen]
         )
@@ -250,6 +256,8 @@ class Liquidation:
         below = np.where(flat, equity < 0.0, equity < np.maximum(rules.takeover_below * requirement, 0.0))
         if take_over is not None:
             below |= take_over & ~flat
+        if self._collateral.active:
+            below &= ~self._collateral.holds(accounts)
         taken = accounts[below]
         if len(taken):
             owner = contracts_of(

@@ -12,7 +12,7 @@ from contagion.margin.prices import bankruptcy_prices, tiered_liquidation_price
 from contagion.state.codes import InstrumentKind
 from contagion.state.tables import State
 
-_SPOT, _DEBT, _OPTION = int(InstrumentKind.SPOT), int(InstrumentKind.DEBT), 4
+_INVERSE, _OPTION = int(InstrumentKind.INVERSE), int(InstrumentKind.OPTION)
 
 
 class _Columns(NamedTuple):
@@ -64,7 +64,7 @@ def _liquidation_prices(accounts, c, price):
                 needed += _maintenance(c.units[p], k, c)
         for p in range(c.start[a], c.start[a + 1]):
             k, u = c.instrument[p], c.units[p]
-            plain = c.kind[k] != _SPOT and c.kind[k] != _DEBT and c.kind[k] != _OPTION and not c.scan[c.book[a], 3] > 0
+            plain = c.kind[k] <= _INVERSE and c.kind[k] != _OPTION and not c.scan[c.book[a], 3] > 0.0
             if u == 0.0 or not plain:
                 continue
             tiers = slice(c.tier_start[k], c.tier_start[k + 1])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from contagion.margin.dynamic import RealisedRisk
@@ -12,6 +10,7 @@ from contagion.margin.kernels import margins
 from contagion.margin.portfolio import ScanScenario, loss_table, option_losses, scan_accounts
 from contagion.margin.rules import Dynamic, OpenInterestScaled, Portfolio, VolumeAtRisk, funding_add_on
 from contagion.margin.rules import open_interest_initial as scaled
+from contagion.state.codes import InstrumentKind
 from contagion.state.world import World
 
 
@@ -134,13 +133,15 @@ class Requirements:
         """Loss of a unit of each instrument in each scenario at the marks of the round."""
         state, table = self.world.state, self.world.state.instruments
         scenarios = tuple(ScanScenario(*item) for item in rule.scenarios)
-        options: Any = self.world.pricing.options if self.world.pricing is not None else None
-        own = np.isin(options.rows, rows) if options is not None else np.zeros(0, bool)
-        chained = options.rows[own] if options is not None else rows[:0]
-        plain = rows[(table.tier_initial[table.tier_start[rows]] > 0.0) & ~np.isin(rows, chained)]
+        contract = table.kind[rows] <= InstrumentKind.INVERSE
+        plain = rows[contract & (table.kind[rows] != InstrumentKind.OPTION)]
         table.scan_loss[plain, : len(scenarios)] = loss_table(table.mark[plain], table.sign[plain], scenarios)
-        if len(chained):
-            strike, years, volatility, right = (column[own] for column in options.terms())
-            table.scan_loss[chained, : len(scenarios)] = option_losses(
-                state.assets.index[table.asset[chained]], strike, years, volatility, right, scenarios, rule.exponents
-            )
+        options = self.world.pricing.options
+        if options is None:
+            return
+        own = np.isin(options.rows, rows)
+        chained = options.rows[own]
+        strike, years, volatility, right = (column[own] for column in options.terms())
+        table.scan_loss[chained, : len(scenarios)] = option_losses(
+            state.assets.index[table.asset[chained]], strike, years, volatility, right, scenarios, rule.exponents
+        )

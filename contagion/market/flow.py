@@ -69,7 +69,10 @@ class Market:
         there = 1.0 + (impact.impact(after, depth, factor) if after else 0.0)
         average = math.log((1.0 + area / filled) / base)
         executed = mark * math.exp(float(instruments.sign[instrument]) * average)
-        return filled, equity_price + executed - mark, math.log(there / here)
+        change = abs(float(instruments.delta[instrument])) * (executed - mark)
+        if instruments.right[instrument]:
+            change = max(change, -equity_price)  # nobody pays to give an option away
+        return filled, equity_price + change, math.log(there / here)
 
     def execute(self, positions: np.ndarray, units: np.ndarray, cause: Cause) -> np.ndarray:
         """Execute orders against the makers.
@@ -177,6 +180,7 @@ class Market:
         permanent = self.world.impact.permanent_share * move
         instruments.temporary[row] += move - permanent
         if self.feedback == "full":
-            state.assets.endogenous[instruments.asset[row]] += permanent
+            # Whoever took the other side of an option hedges its delta.
+            state.assets.endogenous[instruments.asset[row]] += permanent * float(instruments.delta[row])
         else:
             instruments.basis[row] += permanent

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numba as nb
 import numpy as np
 
 from contagion.errors import InputError
+from contagion.margin.option_book import OptionBook
 from contagion.margin.rules import funding_cap
 from contagion.scenario.schema import LendingPool
 from contagion.state.codes import Cause, InstrumentKind, Phase
 from contagion.state.world import World
 from contagion.streams import content_key
 
-_LINEAR, _INVERSE, _SPOT, _DEBT = (int(kind) for kind in InstrumentKind)
+_LINEAR, _OPTION, _INVERSE, _SPOT, _DEBT = (int(kind) for kind in InstrumentKind)
 _MARK, _FUNDING = Phase.MARK, Cause.FUNDING
 SECONDS_PER_YEAR = 365.0 * 86400.0
 
@@ -62,7 +62,7 @@ class Pricing:
         self._noise_keys = np.array([content_key("oracle", name) for name in state.instruments.names], np.uint64)
         self.history = np.empty((int(self.latency.max(initial=0)) + 1, 2, assets))
         self.history[:, 0], self.history[:, 1] = state.assets.market, state.assets.redemption
-        self.options: Any = None  # contagion.margin.option_book.OptionBook, where options are listed
+        self.options = OptionBook(world) if (state.instruments.kind == _OPTION).any() else None
         self.jumps = np.zeros(assets)  # log price gaps of shocks so far
         self.extrema = np.vstack([state.assets.index, state.assets.index])  # low and high of the index so far
         self._schedule: dict[int, list] = {}
@@ -87,7 +87,7 @@ class Pricing:
             return
         self.arbitrage_speed[row] = spec.arbitrage.speed
         self.arbitrage_capacity[row] = math.inf if spec.arbitrage.capacity is None else spec.arbitrage.capacity
-        self.follows_index[row] = spec.mark == "index"
+        self.follows_index[row] = spec.mark == "index" or instruments.kind[row] == _SPOT
         if spec.funding is not None and instruments.kind[row] in (_LINEAR, _INVERSE):
             self.funding_interest[row], self.funding_cap[row] = spec.funding.interest, spec.funding.cap
             if spec.funding.margin_multiple is not None:
@@ -199,6 +199,8 @@ class Pricing:
         if self.has_funding:
             self._funding_row()
         self.reprice()
+        if self.options is not None:
+            self.options.expire()
         if self.has_oracles:
             self.history[step % len(self.history), 0] = assets.market
             self.history[step % len(self.history), 1] = assets.redemption
@@ -259,11 +261,14 @@ class Pricing:
             assets.discount, self.n_market, self.extrema, instruments.asset, instruments.kind, instruments.mark,
             instruments.equity_price, instruments.value_price, instruments.basis, instruments.temporary,
             instruments.cumulative_funding, instruments.debt_index, instruments.oracle, self.follows_index,
+            instruments.haircut_value,
         )  # fmt: skip
 
     def reprice(self) -> None:
         """Freeze the marks of a round from index, impact and oracles."""
         _reprice(self.world.path[self.world.step], *self.reprice_columns())
+        if self.options is not None:
+            self.options.revalue()
 
 
 @nb.njit(cache=True)
@@ -304,6 +309,7 @@ def _advance(
 def _reprice(
     path_row, jumps, endogenous, index, fundamental, redemption, market, discount, n_market, extrema, asset, kind,
     mark, equity_price, value_price, basis, temporary, cumulative_funding, debt_index, oracle, follows_index,
+    haircut_value,
 ):  # fmt: skip
     for a in range(1, n_market):
         price = path_row[a] * math.exp(jumps[a] + endogenous[a])
@@ -319,6 +325,11 @@ def _reprice(
             price = index[a] if follows_index[k] else index[a] * math.exp(basis[k] + temporary[k])
             mark[k] = price if kind[k] == _LINEAR else 1.0 / price
             equity_price[k] = value_price[k] = mark[k] - cumulative_funding[k]
+        elif kind[k] == _SPOT and follows_index[k]:
+            mark[k] = value_price[k] = index[a]
+            equity_price[k] = haircut_value[k] * index[a]
+        elif kind[k] == _OPTION:
+            mark[k] = index[a]  # its notional is the underlying's; its value is set by the options themselves
         else:
             growth = debt_index[k] if kind[k] == _DEBT else 1.0
             mark[k] = equity_price[k] = oracle[k] * growth

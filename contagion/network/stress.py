@@ -32,9 +32,9 @@ def stressed_deficits(state: State, stress: float | Mapping[str, float] | None) 
     table, assets = state.instruments, state.assets
     growth = 1.0 + _moves(state, stress)
     own = growth[table.asset]
-    contract = (table.kind == InstrumentKind.LINEAR) | (table.kind == InstrumentKind.INVERSE)
+    contract = table.kind <= InstrumentKind.INVERSE
     # Cumulative funding in the price of a contract doesn't move with its mark.
-    moving = np.where(contract, table.mark, table.value_price)
+    moving = np.where(contract, table.mark * table.delta, table.value_price)
     moved = table.value_price + moving * (np.where(table.sign > 0.0, own, 1.0 / own) - 1.0)
     settle = (assets.fundamental * growth)[state.books.settle]
     return np.maximum(0.0, -_equity(state, moved, settle))

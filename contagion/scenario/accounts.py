@@ -47,20 +47,31 @@ def open_positions(
     units = usd * per_usd * side[:, None]
     initial = usd * _initial_rates(layout.instruments, rows, usd / settle_price)
     starts = np.flatnonzero(np.diff(plan.account_of, prepend=-1))
+    posted = posted_shares(plan, layout)
+    counted = 1.0 - np.add.reduceat(posted * (1.0 - layout.instruments.haircut_value[rows]), starts)
     equity = np.maximum(
         np.add.reduceat(usd, starts, axis=1) / leverage[:, None],
-        INITIAL_SLACK * np.add.reduceat(initial, starts, axis=1),
+        INITIAL_SLACK * np.add.reduceat(initial, starts, axis=1) / counted,
     )
+    if posted.any():
+        units = units + posted * equity[:, plan.account_of] / (mark * settle_price)
     account_settle = settle_price[starts]
-    value = np.add.reduceat(units * mark, starts, axis=1)
+    price = layout.instruments.value_price[rows]
+    value = np.add.reduceat(units * price, starts, axis=1)
     accounts.balance[plan.accounts] = (equity / account_settle - value).ravel()
-    entry = _entry_prices(plan, layout, rows, mark, streams)
-    profit = np.add.reduceat(units * (mark - entry), starts, axis=1)
+    entry = _entry_prices(plan, layout, rows, price, streams)
+    profit = np.add.reduceat(units * (price - entry), starts, axis=1)
     accounts.deposits[plan.accounts] = (equity / account_settle - profit).ravel()
     accounts.value[plan.accounts] = equity.ravel()
     positions.units[plan.positions] = units.ravel()
     positions.entry[plan.positions] = np.broadcast_to(entry, (n, per_member)).ravel()
     agents.cash[plan.agents] += plan.spec.wallet * equity.sum(axis=1)
+
+
+def posted_shares(plan: Plan, layout: Layout) -> np.ndarray:
+    """Share of its account's margin that each position of a member is, zero for contracts. Shape (n_positions,)."""
+    names = {row: asset for (_, asset), row in layout.collateral_rows.items()}
+    return np.array([plan.spec.posts.get(names.get(row, ""), 0.0) for row in plan.instruments])
 
 
 def _notional_and_leverage(plan: Plan, streams: Streams) -> tuple[np.ndarray, np.ndarray]:
@@ -86,15 +97,15 @@ def _initial_rates(instruments: Instruments, rows: np.ndarray, notional: np.ndar
     return dearer.reshape(notional.shape) / some
 
 
-def _entry_prices(plan: Plan, layout: Layout, rows: np.ndarray, mark: np.ndarray, streams: Streams) -> np.ndarray:
+def _entry_prices(plan: Plan, layout: Layout, rows: np.ndarray, price: np.ndarray, streams: Streams) -> np.ndarray:
     """Entry prices in settlement asset per unit; lognormal about the opening price where `entry_spread` is given."""
     spread = getattr(plan.rule, "entry_spread", 0.0)
     if not spread:
-        return mark
+        return price
     from scipy.special import ndtri
 
     away = np.exp(spread * ndtri(plan.draw(streams, "entry")))[:, None]
-    return mark * away ** layout.instruments.sign[rows]
+    return price * away ** layout.instruments.sign[rows]
 
 
 def open_loans(
@@ -201,8 +212,8 @@ def absorb_imbalance(
         taken = -net[row] * share
         taken[-1] = -(net[row] + taken[:-1].sum())
         positions.units[makers.position[quote]] = taken
-        positions.entry[makers.position[quote]] = instruments.mark[row]
-        np.subtract.at(accounts.balance, makers.account[quote], taken * instruments.mark[row])
+        positions.entry[makers.position[quote]] = instruments.equity_price[row]
+        np.subtract.at(accounts.balance, makers.account[quote], taken * instruments.equity_price[row])
         usd = np.abs(taken) / layout.units_per_usd(row)
         if (usd > makers.limit[quote]).any():
             notes.append(f"makers of {instruments.names[row]} open above their inventory limit")
@@ -233,7 +244,7 @@ def _require_margin(layout: Layout, makers: Makers, accounts: Accounts, position
 
 def contracts(instruments: Instruments) -> np.ndarray:
     """Which instruments are promises between account holders."""
-    return (instruments.kind == InstrumentKind.LINEAR) | (instruments.kind == InstrumentKind.INVERSE)
+    return instruments.kind <= InstrumentKind.INVERSE
 
 
 def close_books(books: Books, instruments: Instruments, accounts: Accounts, positions: Positions) -> None:

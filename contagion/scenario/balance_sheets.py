@@ -8,6 +8,7 @@ from contagion.errors import InputError
 from contagion.scenario.layout import Layout
 from contagion.scenario.plans import Plan
 from contagion.scenario.schema import Exchange, LendingPool, Scenario, Vault
+from contagion.state.codes import InstrumentKind
 from contagion.state.tables import Accounts, Agents, Assets, Books, Holdings, Loans, Positions
 
 
@@ -33,6 +34,7 @@ def _institution_slots(layout: Layout) -> list[list[int]]:
     slots[0] = set(range(len(layout.assets.names)))
     for row, spec in layout.specs.items():
         coins = {int(layout.books.settle[book]) for book in layout.books_of.get(row, [])}
+        coins |= {layout.asset_rows[asset] for venue, asset in layout.collateral_rows if venue == row}
         if isinstance(spec, LendingPool):
             coins |= {layout.asset_rows[name] for name in (*spec.collateral, spec.asset)}
         elif isinstance(spec, Vault):
@@ -118,6 +120,8 @@ class BalanceSheets:
         first, last = self.agents.holding_start[plan.agents.start], self.agents.holding_start[plan.agents.stop]
         held = self.holdings.units[first:last].reshape(plan.count, len(plan.slots))
         for column, row in enumerate(plan.instruments):
+            if instruments.kind[row] > InstrumentKind.INVERSE:
+                continue
             asset = int(instruments.asset[row])
             usd = np.abs(units[:, column]) / self.layout.units_per_usd(row)
             held[:, plan.slots.index(asset)] += usd / self.layout.assets.index[asset]
@@ -172,6 +176,8 @@ class BalanceSheets:
                     self.hold(row, int(books.settle[book]), float(books.balance[book]))
             elif isinstance(spec, LendingPool):
                 self.agents.cash[self.layout.fund[row]] += spec.reserve.size
+        for (row, asset), posted in self.layout.collateral_rows.items():
+            self.hold(row, self.layout.asset_rows[asset], float(self.layout.instruments.customer_units[posted]))
 
     def fund_pools(self) -> None:
         """Pools have collateral in custody, and lent out part of what was supplied."""

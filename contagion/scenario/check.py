@@ -8,6 +8,7 @@ from collections.abc import Collection
 import numpy as np
 
 from contagion.errors import InputError
+from contagion.margin.rules import Portfolio
 from contagion.scenario.layout import lay_out
 from contagion.scenario.plans import group_names, plan_groups
 from contagion.scenario.schema import Exchange, LendingPool, Scenario, Shock, Vault
@@ -67,8 +68,12 @@ def check_references(scenario: Scenario) -> None:
 
 def _check_exchange(where: str, name: str, exchange: Exchange, scenario: Scenario) -> None:
     for asset, contract in exchange.contracts.items():
-        _known(f"{where}.contracts", asset, scenario.assets)
+        _known(f"{where}.contracts", contract.asset or asset, scenario.assets)
+        if contract.kind == "option" and not isinstance(exchange.margin.build(), Portfolio):
+            raise InputError(f"{where}.margin", exchange.margin.name, "portfolio, where options are listed")
         _known(f"{where}.contracts.{asset}.settlement", contract.settlement, ["USD", *scenario.assets])
+    for asset in exchange.collateral:
+        _known(f"{where}.collateral", asset, scenario.assets)
     if exchange.lent_to is not None:
         _known_agent(f"{where}.lent_to", exchange.lent_to, scenario)
     for order, layer in enumerate(exchange.waterfall):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from contagion.errors import InputError
+from contagion.margin.option_book import open_options
 from contagion.margin.rules import AddOn, Margin, Portfolio, Tiers, deductions
 from contagion.scenario.schema import Contract, Exchange, LendingPool, Scenario, Vault
 from contagion.state.codes import AgentKind, InstrumentKind
@@ -31,8 +32,9 @@ class Layout:
     instruments: Instruments
     books_of: dict[int, list[int]]  # venue row -> books
     instruments_of: dict[int, list[int]]  # book -> instruments
-    instrument_rows: dict[tuple[int, str], int]  # (venue row, asset) -> contract or collateral
+    instrument_rows: dict[tuple[int, str], int]  # (venue row, name) -> contract of an exchange, collateral of a pool
     debt_row: dict[int, int]  # pool row -> debt instrument
+    collateral_rows: dict[tuple[int, str], int]  # (exchange row, asset) -> asset posted as margin
 
     def units_per_usd(self, instrument: int) -> float:
         """Units of an instrument that make one USD of notional. [1 / USD]"""
@@ -76,10 +78,13 @@ def lay_out(scenario: Scenario, opening: np.ndarray) -> Layout:
             builder.exchange(row, names[row], spec, list(scenario.assets), asset_rows)
         elif isinstance(spec, LendingPool):
             builder.pool(row, names[row], spec, asset_rows)
+    instruments = builder.instrument_table()
+    if builder.options:
+        open_options(instruments, opening, scenario, asset_names)
     return Layout(
         names, kinds, agent_rows, specs, fund, asset_rows, claim, _assets(scenario, builder.price, claim_rows),
-        builder.book_table(), builder.instrument_table(), builder.books_of, builder.instruments_of,
-        builder.instrument_rows, builder.debt_row,
+        builder.book_table(), instruments, builder.books_of, builder.instruments_of,
+        builder.instrument_rows, builder.debt_row, builder.collateral_rows,
     )  # fmt: skip
 
 
@@ -112,6 +117,9 @@ class _Tables:
         self.instruments_of: dict[int, list[int]] = {}
         self.instrument_rows: dict[tuple[int, str], int] = {}
         self.debt_row: dict[int, int] = {}
+        self.collateral_rows: dict[tuple[int, str], int] = {}
+        self.counted: dict[int, float] = {}  # instrument -> share of its price that counts as margin
+        self.options: dict[int, tuple[float, int, float]] = {}  # instrument -> strike, expiry step, right
 
     def exchange(self, venue: int, name: str, spec: Exchange, market: list[str], asset_rows: dict[str, int]) -> None:
         contracts = spec.contracts or {asset: Contract() for asset in market}
@@ -123,16 +131,32 @@ class _Tables:
         for settle, group in by_settlement.items():
             warning = spec.warning if margin.warning is None else margin.warning
             book = self._book(venue, f"{name}:{settle}", asset_rows[settle], warning, margin)
-            for asset, contract in group:
+            for key, contract in group:
+                asset = contract.asset or key
                 price = float(self.price[asset_rows[asset]])
-                if contract.kind == "inverse":
-                    kind, mark = InstrumentKind.INVERSE, 1.0 / price
-                else:
-                    kind, mark = InstrumentKind.LINEAR, price
+                mark = 1.0 / price if contract.kind == "inverse" else price
+                kind = InstrumentKind[contract.kind.upper()]
                 stated = [(tier.floor, tier.maintenance, tier.initial) for tier in contract.tiers]
                 terms = margin.terms(asset, stated)
-                row = self._instrument(venue, name, asset, asset_rows[asset], kind, book, mark, 0, *terms)
-                self.instrument_rows[venue, asset] = row
+                row = self._instrument(venue, name, key, asset_rows[asset], kind, book, mark, 0, *terms)
+                self.instrument_rows[venue, key] = row
+                if contract.kind == "option":
+                    self.options[row] = (contract.strike, contract.expiry, 1.0 if contract.right == "call" else -1.0)
+
+            if asset_rows[settle] == 0:
+                self._collateral(venue, name, spec, book, asset_rows)
+        if spec.collateral and not any(place == venue for place, _ in self.collateral_rows):
+            raise InputError(f"exchanges.{name}.collateral", list(spec.collateral), "a contract settled in USD")
+
+    def _collateral(self, venue: int, name: str, spec: Exchange, book: int, asset_rows: dict[str, int]) -> None:
+        for asset, terms in spec.collateral.items():
+            price = float(self.price[asset_rows[asset]])
+            row = self._instrument(
+                venue, name, f"{asset} collateral", asset_rows[asset], InstrumentKind.SPOT, book, price, 1,
+                [(0.0, 0.0, 0.0)],
+            )  # fmt: skip
+            self.collateral_rows[venue, asset] = row
+            self.counted[row] = 1.0 - terms.haircut
 
     def pool(self, venue: int, name: str, spec: LendingPool, asset_rows: dict[str, int]) -> None:
         if spec.asset in spec.collateral:
@@ -191,14 +215,20 @@ class _Tables:
             initial += initials
             deduction += deductions(floors, rates)
             start.append(len(floor))
+        strike, right = np.zeros((2, count))
+        expiry = np.zeros(count, np.int64)
+        counted = np.array([self.counted.get(row, 1.0) for row in range(count)], float)
+        for row, option in self.options.items():
+            strike[row], expiry[row], right[row] = option
         return Instruments(
             names=list(names), venue=np.array(venue, np.int64), asset=asset, kind=kind,
             book=np.array(book, np.int64), sign=np.where(kind == InstrumentKind.INVERSE, -1.0, 1.0), mark=mark,
-            equity_price=mark.copy(), value_price=mark.copy(), audited_price=mark.copy(), basis=np.zeros(count),
+            equity_price=mark * counted, value_price=mark.copy(), audited_price=mark.copy(), basis=np.zeros(count),
             temporary=np.zeros(count), cumulative_funding=np.zeros(count), debt_index=np.ones(count),
             oracle=self.price[asset], oracle_step=np.zeros(count, np.int64), depth=np.zeros(count),
             flow=np.zeros(count), customer_units=np.zeros(count), long_only=np.array(long_only, np.int64),
             tier_start=np.array(start, np.int64), tier_floor=np.array(floor), tier_rate=np.array(rate),
-            tier_deduction=np.array(deduction), tier_initial=np.array(initial), haircut_value=np.ones(count),
+            tier_deduction=np.array(deduction), tier_initial=np.array(initial), haircut_value=counted,
             add_on=np.array(self.add_ons, float).reshape(count, 4), scan_loss=np.zeros((count, scenarios)),
+            strike=strike, expiry=expiry, right=right,
         )  # fmt: skip

@@ -154,24 +154,41 @@ def _trade_at(plan: Plan, exchanges: list[int], layout: Layout) -> None:
     """Accounts at exchanges: one per margin book, or one per position; notional is split over venues."""
     spec = plan.spec
     for venue, share in zip(exchanges, _venue_shares(plan, exchanges, layout), strict=True):
-        contracts = {
-            layout.assets.names[layout.instruments.asset[row]]: row
-            for book in layout.books_of[venue] for row in layout.instruments_of[book]
-        }  # fmt: skip
+        contracts = {name: row for (owner, name), row in layout.instrument_rows.items() if owner == venue}
         missing = [asset for asset in spec.assets if asset not in contracts]
         if missing:
             accepted = f"contracts of {layout.names[venue]}: {', '.join(contracts)}"
             raise InputError(f"{plan.where}.assets", missing[0], accepted)
-        weight = {asset: spec.assets.get(asset, 0.0) for asset in spec.assets} or dict.fromkeys(contracts, 1.0)
+        weight = {asset: spec.assets.get(asset, 0.0) for asset in spec.assets} or {
+            # Options are held by those who name them, and by the makers who stand on the other side.
+            name: 1.0 for name, row in contracts.items()
+            if plan.role == "market_maker" or not layout.instruments.right[row]
+        }
         for book in layout.books_of[venue]:
-            here = [row for asset, row in contracts.items() if asset in weight and row in layout.instruments_of[book]]
-            for row in here:
+            here = {
+                name: row for name, row in contracts.items() if name in weight and row in layout.instruments_of[book]
+            }
+            for order, (name, row) in enumerate(here.items()):
                 isolated = spec.margin == "isolated"
-                if isolated or row == here[0]:
+                if isolated or order == 0:
                     word = layout.instruments.names[row] if isolated else layout.books.names[book]
                     _open_account(plan, book, word)
-                asset = layout.assets.names[layout.instruments.asset[row]]
-                _open_position(plan, row, share * weight[asset] / sum(weight.values()))
+                _open_position(plan, row, share * weight[name] / sum(weight.values()))
+                if isolated or order == len(here) - 1:
+                    _open_collateral(plan, venue, book, layout)
+
+
+def _open_collateral(plan: Plan, venue: int, book: int, layout: Layout) -> None:
+    """Rows for what the group posts as margin in the account opened last."""
+    if plan.spec.posts and plan.role not in ("trader", "hedger"):
+        raise InputError(f"{plan.where}.posts", list(plan.spec.posts), f"nothing, for a {plan.role}")
+    for asset in plan.spec.posts:
+        accepted = [name for place, name in layout.collateral_rows if place == venue]
+        if asset not in accepted:
+            names = ", ".join(accepted) or "(none)"
+            raise InputError(f"{plan.where}.posts", asset, f"collateral of {layout.names[venue]}: {names}")
+        if layout.instruments.book[layout.collateral_rows[venue, asset]] == book:
+            _open_position(plan, layout.collateral_rows[venue, asset], 0.0)
 
 
 def _borrow_at(plan: Plan, pools: list[int], layout: Layout) -> None:

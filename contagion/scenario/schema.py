@@ -21,6 +21,7 @@ class Asset(Strict):
 
     price: Positive = 1.0
     volatility: Annotated[float, Field(ge=0)] = 0.6  # annualised
+    implied_volatility: Annotated[float, Field(ge=0)] | None = None  # flat, of its options; none: `volatility`
 
 
 class Shock(Strict):
@@ -46,10 +47,14 @@ class Tier(Strict):
 
 
 class Contract(Strict):
-    """A perpetual contract on an asset."""
+    """A perpetual contract on an asset, or a European option that is settled in cash when it expires."""
 
-    kind: Literal["linear", "inverse"] = "linear"
-    settlement: str = "USD"  # inverse: always the underlying asset
+    kind: Literal["linear", "inverse", "option"] = "linear"
+    settlement: str = "USD"  # inverse: always the underlying asset; option: always USD
+    asset: str | None = None  # underlying of an option; of other contracts it is their name
+    strike: Positive | None = None  # options only [USD]
+    expiry: Annotated[int, Field(ge=1)] | None = None  # options only [step]
+    right: Literal["call", "put"] | None = None  # options only
     tiers: tuple[Tier, ...] = (Tier(maintenance=0.005, initial=0.01),)
 
     @model_validator(mode="after")
@@ -64,6 +69,17 @@ class Contract(Strict):
             raise ValueError(f"maintenance rates must not decrease, got {rates}")
         if any(tier.initial < tier.maintenance for tier in self.tiers):
             raise ValueError("initial margin must not be below maintenance margin")
+        return self
+
+    @model_validator(mode="after")
+    def _option_or_not(self) -> Contract:
+        given = {name: getattr(self, name) for name in ("asset", "strike", "expiry", "right")}
+        if self.kind == "option":
+            missing = [name for name, value in given.items() if value is None]
+            if missing or self.settlement != "USD":
+                raise ValueError(f"an option settled in USD with {', '.join(missing or given)}")
+        elif any(value is not None for value in given.values()):
+            raise ValueError("asset, strike, expiry and right are for kind: option")
         return self
 
 
@@ -147,11 +163,18 @@ class Funding(Strict):
     margin_multiple: Annotated[float, Field(ge=0)] | None = None
 
 
+class PostedAsset(Strict):
+    """Terms of an asset that customers may post as margin beside the settlement asset."""
+
+    haircut: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of its price that does not count as margin
+
+
 class Exchange(Strict):
     """A margin venue."""
 
     preset: str | None = None
     contracts: dict[str, Contract] = {}  # empty: a linear contract on every market asset
+    collateral: dict[str, PostedAsset] = {}  # market assets accepted as margin in the USD book
     equity: Money = 0.0  # own capital; the waterfall layer `venue_equity` draws on it
     insurance_fund: Fund = Fund()
     default_fund: DefaultFundTerms | None = None  # layers default_fund, defaulter_fund and assessments draw on it
@@ -251,7 +274,8 @@ class Traders(Strict):
     venue: tuple[str, ...] = ()  # none: a passive trader without a size, or one that only `holds`, has no account
     venue_weights: dict[str, Positive] = {}  # of the notional by venue; empty: evenly
     holds: dict[str, Money] = {}  # claims of a member at the start: protocol -> USD, besides its capital
-    assets: dict[str, Positive] = {}  # weights of the notional; empty: all the venue's contracts equally
+    assets: dict[str, Positive] = {}  # weights of the notional; empty: all contracts but options equally
+    posts: dict[str, Share] = {}  # share of the opening margin posted in an asset the venue accepts
     margin: Literal["cross", "isolated"] = "cross"
     # notional per trader [USD]: {pareto: alpha, truncate: share, total|mean: USD}, {lognormal: [median, sigma]}
     # or {fixed: USD}
@@ -276,6 +300,8 @@ class Traders(Strict):
         total = sum(self.answers.values())
         if abs(total - 1.0) > 1e-9:
             raise InputError("answers", self.answers, f"answers must add up to 1, got {total:g}")
+        if sum(self.posts.values()) > 1.0 + 1e-9:
+            raise InputError("posts", self.posts, "shares that add up to at most 1")
         return self
 
     def rule(self) -> RuleSpec:

@@ -346,4 +346,4 @@ class Bookkeeper:
     def is_contract(self, instrument) -> np.ndarray:
         """Whether instruments are promises between account holders (zero-sum), not units of an asset."""
         kind = self.state.instruments.kind[instrument]
-        return (kind == InstrumentKind.LINEAR) | (kind == InstrumentKind.INVERSE)
+        return kind <= InstrumentKind.INVERSE

@@ -35,9 +35,10 @@ class InstrumentKind(IntEnum):
     """What an account holds. Contracts are promises between account holders; spot and debt are units of an asset."""
 
     LINEAR = 0
-    INVERSE = 1
-    SPOT = 2
-    DEBT = 3
+    OPTION = 1
+    INVERSE = 2  # the last of the contracts
+    SPOT = 3
+    DEBT = 4
 
 
 class Cause(IntEnum):
@@ -72,6 +73,8 @@ class Cause(IntEnum):
     RESOLUTION = 26  # a venue is wound up: account equity becomes a claim on its custody
     INTERVENTION = 27  # a value written from outside a phase
     ENDOWMENT = 28  # opening balance sheet
+    SETTLEMENT = 29  # cash into or out of an account when an option expires
+    EXPIRY = 30  # the option that answers it
 
 
 OUTSIDE_CAUSES = frozenset(

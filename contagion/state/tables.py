@@ -73,6 +73,9 @@ class Instruments:
     open_interest: Floats = None  # sum of positive units, refreshed by the audit after trades [units]
     add_on: Floats = None  # shape (n, 4): maintenance and initial rate per unit of size, rate added to longs, shorts
     delta: Floats = None  # change of a unit's value per unit of its underlying's price, options; 1 for others [1]
+    strike: Floats = None  # of an option [USD]
+    expiry: Ints = None  # step at which it is settled
+    right: Floats = None  # +1 call, -1 put, 0 for other instruments
     scan_loss: Floats = None  # shape (n, scenarios): weighted loss of a unit, portfolio margin [settlement asset]
 
     def __post_init__(self) -> None:
@@ -83,6 +86,9 @@ class Instruments:
             self.add_on = np.zeros((count, 4))
         if self.delta is None:
             self.delta = np.ones(count)
+        if self.strike is None:
+            self.strike, self.right = np.zeros((2, count))
+            self.expiry = np.zeros(count, np.int64)
         if self.scan_loss is None:
             self.scan_loss = np.zeros((count, 0))
 

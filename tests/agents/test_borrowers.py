@@ -4,6 +4,7 @@ import pytest
 from agent_worlds import make_world, mark, move
 
 from contagion.agents.decisions import Decisions
+from contagion.state.codes import InstrumentKind
 
 TERMS = {"ltv": 0.7, "liquidation_threshold": 0.8}
 POOL = {
@@ -26,7 +27,7 @@ def world_with(wallet: float, comfort: float = 1.25, count: int = 1):
 
 def debt(world) -> list[float]:
     kind = world.state.instruments.kind[world.state.positions.instrument]
-    return (-world.state.positions.units[kind == 3]).tolist()
+    return (-world.state.positions.units[kind == InstrumentKind.DEBT]).tolist()
 
 
 def test_a_comfortable_borrower_does_nothing():

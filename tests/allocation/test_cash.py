@@ -12,6 +12,7 @@ from contagion.allocation.waterfall import Waterfall
 from contagion.protocols.verbs import write_off
 from contagion.scenario.assemble import assemble
 from contagion.scenario.schema import Scenario
+from contagion.state.codes import InstrumentKind
 
 HAIRCUT = "profit_haircut"
 
@@ -209,7 +210,7 @@ def test_a_pool_ends_at_its_depositors(reserve, claims):
     world.bookkeeper.ledger.open_step(1)
     account = int(state.agents.account_start[state.first_trader])
     rows = slice(int(state.accounts.start[account]), int(state.accounts.start[account + 1]))
-    state.positions.units[rows][state.instruments.kind[state.positions.instrument[rows]] == 2] = 0.0
+    state.positions.units[rows][state.instruments.kind[state.positions.instrument[rows]] == InstrumentKind.SPOT] = 0.0
     debt = state.positions.units[rows].copy()
     debt[debt < 0.0] = -100.0
     state.positions.units[rows] = debt
