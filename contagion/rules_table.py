@@ -44,8 +44,8 @@ def _deleverage(**parameters: Any) -> dict[str, Any]:
 
 RULES: tuple[Rule, ...] = (
     Rule("insurance fund", "insurance_fund", {}),
-    Rule("insurance fund, 30% drawdown gate", "insurance_fund", {"drawdown": 0.3}),
-    Rule("insurance fund, capped per window", "insurance_fund", {"cap_per_window": 20.0}),
+    Rule("insurance fund, drawdown gate", "insurance_fund", {"drawdown": 0.3}),
+    Rule("insurance fund, cap per window", "insurance_fund", {"cap_per_window": 20.0}),
     Rule("venue equity", "venue_equity", {}),
     Rule("skin in the game", "skin_in_the_game", {"limit": 20.0}),
     Rule("backstop vault", "backstop_vault", {"vault": "hlp"}),

@@ -16,8 +16,8 @@ ELSEWHERE = {"default fund", "assessments", "recourse", "depositor write-down", 
 CLAIMS = [(name, key, has) for name, found in table() for key, has in found.items() if name not in ELSEWHERE]
 
 COUNTEREXAMPLES: dict[str, dict[str, int]] = {
-    "insurance fund, 30% drawdown gate": {"budget_balance": 0},
-    "insurance fund, capped per window": {"budget_balance": 0, "scale_invariant": 0},
+    "insurance fund, drawdown gate": {"budget_balance": 0},
+    "insurance fund, cap per window": {"budget_balance": 0, "scale_invariant": 0},
     "skin in the game": {"budget_balance": 0, "scale_invariant": 0},
     "backstop vault": {"budget_balance": 0},
     "profit haircut, risk-aware": {"monotone_in_profit": 3, "split_proof": 28},

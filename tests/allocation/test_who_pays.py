@@ -1,0 +1,65 @@
+"""The hand-checkable crash: expected payers of every rule, and the page of the docs that shows them."""
+
+from __future__ import annotations
+
+import pytest
+from hand_market import DOCS, PAYERS, borne, crash, document, rows
+
+from contagion.rules_table import RULES
+
+# small, middle, safe, bull, vault, venue. Equity at 90: 30, 80, 440, 450; profit of the shorts: 20, 40, 40; leverage
+# 6, 4.5, 0.818. Deleveraging is at 90 + 5 * 15 / 25 = 93, 3 per unit, for 5 units.
+BY_HAND = {
+    "venue equity": (0, 0, 0, 0, 0, 15),
+    "skin in the game": (0, 0, 0, 0, 0, 15),
+    "backstop vault": (0, 0, 0, 0, 15, 0),
+    "profit haircut (DPE)": (3, 6, 6, 0, 0, 0),  # 15 of 100
+    "profit haircut, capped": (3, 6, 6, 0, 0, 0),  # nobody reaches one half
+    "profit haircut, risk-aware": (6.9374, 7.8046, 0.2580, 0, 0, 0),  # 720 : 810 : 26.78
+    "profit haircut, queue": (15, 0, 0, 0, 0, 0),  # small has the highest leverage and 20 of profit
+    "variation-margin haircut (VMGH)": (3, 6, 6, 0, 0, 0),
+    "period clawback": (3, 6, 6, 0, 0, 0),
+    "optimal, loss over equity": (9 / 11, 24 / 11, 12, 0, 0, 0),  # 15 over 550 of equity
+    "optimal, greatest loss": (5, 5, 5, 0, 0, 0),
+    "optimal, greatest survivor": (0, 7.5, 7.5, 0, 0, 0),  # 40 and 40 down to 32.5
+    "balance haircut": (0.45, 1.2, 6.6, 6.75, 0, 0),  # 1.5% of 1,000
+    "open-interest levy": (2, 4, 4, 5, 0, 0),  # 1 per unit of 10 short and 5 long
+    "withdrawal haircut": (0.45, 1.2, 6.6, 6.75, 0, 0),
+    "ADL Binance": (6, 9, 0, 0, 0, 0),
+    "ADL BitMEX": (6, 9, 0, 0, 0, 0),
+    "ADL Bybit": (6, 9, 0, 0, 0, 0),
+    "ADL OKX": (0, 0, 0, 0, 0, 15),
+    "ADL Hyperliquid": (14, 21, 0, 0, 0, 0),  # 7 per unit
+    "ADL pro rata to size": (3, 6, 6, 0, 0, 0),
+    "ADL pro rata to profit": (3, 6, 6, 0, 0, 0),
+    "ADL pro rata to equity": (9 / 11, 24 / 11, 12, 0, 0, 0),
+    "ADL pro rata, capped": (3, 6, 6, 0, 0, 0),
+    "ADL pro rata, risk-aware": (6, 8.7120, 0.2880, 0, 0, 0),  # 72 : 81 : 2.678, small full at 2
+    "ADL pro rata, whole lots": (3, 6, 6, 0, 0, 0),
+    "tear-up, partial": (0, 0, 0, 0, 0, 15),
+    "tear-up, full": (3, 6, 6, 0, 0, 0),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_expected_payers(name: str) -> None:
+    (rule,) = (rule for rule in RULES if rule.name == name)
+    market = crash(rule)
+    assert tuple(borne(market).values()) == pytest.approx(BY_HAND[name], abs=6e-5)
+    deficits = market.world.bookkeeper.deficits
+    attributed = sum(amount for (_, _, root), amount in market.paid().items() if root >= 0)
+    assert attributed == pytest.approx(25.0) and sum(deficits.amount) == pytest.approx(25.0)
+    assert not any(deficits.open)
+    market.audit.run()
+
+
+def test_every_rule_is_in_the_table_and_the_random_start_pays_in_full() -> None:
+    found = dict(rows())
+    assert set(found) - {"ADL dYdX v4"} == set(BY_HAND)
+    walked = [found["ADL dYdX v4"][name] for name in PAYERS]
+    assert sum(walked) == pytest.approx(15.0) and walked[3:] == [0.0, 0.0, 0.0]
+    assert all(part in (0.0, 6.0, 12.0) for part in walked[:3]) or 15.0 - 12.0 in walked or 15.0 - 6.0 in walked
+
+
+def test_the_page_of_the_docs_is_current() -> None:
+    assert DOCS.read_text() == document()
