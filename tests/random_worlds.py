@@ -138,7 +138,7 @@ def scenarios(draw) -> dict[str, Any]:
             },
             "waterfall": draw(st.permutations(["reserve", "depositor_write_down"]))[: draw(st.integers(0, 2))],
         }
-        protocols["upper"] = {"kind": "vault", "deposits": 5e4, "holds": {"pool": 4e4, "ETH": 5e3}}
+        protocols["upper"] = {"kind": "vault", "deposits": 9e4, "holds": {"pool": 4e4, "ETH": 5e3}}
     traders: list[dict[str, Any]] = []
     for name in venues:
         traders += [

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from protocol_worlds import ILLIQUID, audit, build, set_price
 
+from contagion.allocation.waterfall import Waterfall
 from contagion.protocols import verbs
 from contagion.protocols.exchange_runs import free_margin
 from contagion.protocols.runs import Runs
@@ -42,6 +43,7 @@ def test_free_margin():
 
 def test_customers_leave_an_exchange_whose_loss_shows():
     world = exchange()
+    Waterfall(world)  # knows the deficits that are carried
     runs = Runs(world)
     world.step = 1
     assert not runs.run()
@@ -57,6 +59,7 @@ def test_customers_leave_an_exchange_whose_loss_shows():
 
 def test_exchange_without_cash_stops_paying():
     world = exchange()
+    Waterfall(world)  # knows the deficits that are carried
     runs = Runs(world)
     lose(world, 101_500.0)  # 500 of 102,000 are left
     world.step = 1
