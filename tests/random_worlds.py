@@ -43,8 +43,11 @@ def waterfalls(draw, vault: str | None) -> list[dict[str, Any]]:
     ]
     if vault is not None:
         choices.append({"layer": "backstop_vault", "vault": vault})
-    order = draw(st.permutations(choices))
-    return order[: draw(st.integers(0, len(choices)))]
+    order = draw(st.permutations(choices))[: draw(st.integers(0, len(choices)))]
+    if {"layer": "venue_equity"} in order:  # nothing of it is left for a tranche that stands behind
+        gives_all = order.index({"layer": "venue_equity"})
+        order = [rule for place, rule in enumerate(order) if place <= gives_all or rule["layer"] != "venue_equity"]
+    return order
 
 
 @st.composite
