@@ -7,11 +7,13 @@ from collections.abc import Collection
 
 import numpy as np
 
+from contagion.allocation.order import check_waterfall
 from contagion.errors import InputError
 from contagion.margin.rules import Portfolio
 from contagion.scenario.layout import lay_out
 from contagion.scenario.plans import group_names, plan_groups
 from contagion.scenario.schema import Exchange, LendingPool, Scenario, Shock, Vault
+from contagion.scenario.waterfalls import check_candidates
 
 
 def check(scenario: Scenario) -> None:
@@ -40,6 +42,7 @@ def check_references(scenario: Scenario) -> None:
             _known(f"{where}.asset", protocol.asset, market)
             for asset in protocol.collateral:
                 _known(f"{where}.collateral", asset, [other for other in others if other != protocol.asset])
+            check_candidates(where, protocol)
             continue
         for asset in protocol.holds:
             _known(f"{where}.holds", asset, others)
@@ -76,6 +79,8 @@ def _check_exchange(where: str, name: str, exchange: Exchange, scenario: Scenari
         _known(f"{where}.collateral", asset, scenario.assets)
     if exchange.lent_to is not None:
         _known_agent(f"{where}.lent_to", exchange.lent_to, scenario)
+    layers, names = [layer.build() for layer in exchange.waterfall], [layer.name for layer in exchange.waterfall]
+    check_waterfall(f"{where}.waterfall", names, layers, exchange.default_fund is not None)
     for order, layer in enumerate(exchange.waterfall):
         vault = layer.parameters.get("vault")
         if vault is None:
@@ -84,6 +89,24 @@ def _check_exchange(where: str, name: str, exchange: Exchange, scenario: Scenari
         spec = scenario.protocols[vault]
         if not isinstance(spec, Vault) or spec.backs != name:
             raise InputError(f"{where}.waterfall.{order}.vault", vault, f"a vault with backs: {name}")
+    check_candidates(where, exchange)
+    _check_margin_levers(where, exchange)
+
+
+def _check_margin_levers(where: str, exchange: Exchange) -> None:
+    """Levers on tiers need a margin rule that uses them."""
+    rule, probes = exchange.margin.build(), ([(0.0, 0.1, 0.2)], [(0.0, 0.2, 0.4)])
+    if rule.terms("", probes[0]) != rule.terms("", probes[1]):
+        return
+    used = {
+        "trading_limits.leverage": exchange.trading_limits.leverage is not None,
+        "countercyclical.buffer": exchange.countercyclical.buffer > 0.0,
+        "countercyclical.floor": exchange.countercyclical.floor > 0.0,
+    }
+    for lever, on in used.items():
+        if on:
+            accepted = f"a margin rule that uses the tiers of contracts; {exchange.margin.name} has rates of its own"
+            raise InputError(f"{where}.{lever}", "set", accepted)
 
 
 def _check_shock(where: str, shock: Shock, scenario: Scenario) -> None:

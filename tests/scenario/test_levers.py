@@ -1,7 +1,7 @@
 """Each lever on a market small enough for paper: it changes who pays, in the direction it is meant to.
 
-A long of 1,000 USD on 125 USD of margin (8x) at 100 USD; prices fall by a fifth, so it owes 75 USD more than it has. The
-fund has 30 USD. Makers hold the other side; nothing else moves the price.
+A long of 1,000 USD on 125 USD of margin (8x) at 100 USD; prices fall by a fifth, so it owes 75 USD more than it has.
+The fund has 30 USD. Makers hold the other side; nothing else moves the price.
 """
 
 from __future__ import annotations
@@ -127,6 +127,20 @@ def test_countercyclical_margin_leaves_smaller_positions() -> None:
     assert paid(run(market(countercyclical={"floor": 0.15}))) == {}
 
 
+def test_a_split_fund_pays_for_its_own_market_only() -> None:
+    # Half of the 30 USD stands for contracts on ETH, which nobody trades.
+    tiers = {"tiers": [{"maintenance": 0.05, "initial": 0.1}]}
+    paid_by = {}
+    for scope in ("shared", "per_market"):
+        waterfall = [{"layer": "insurance_fund", "scope": scope}, "venue_equity"]
+        data = market(contracts={"BTC": tiers, "ETH": tiers}, waterfall=waterfall)
+        data["assets"]["ETH"] = {"price": 10.0}
+        data["traders"][0]["assets"] = {"BTC": 1.0}
+        paid_by[scope] = paid(run(data))
+    assert paid_by["shared"] == {"insurance_fund": 30.0, "venue_equity": 45.0}
+    assert paid_by["per_market"] == {"insurance_fund": 15.0, "venue_equity": 60.0}
+
+
 def test_segregated_custody_puts_the_shortfall_on_gains() -> None:
     # 125 + 100 + 5,000 paid in, own capital 10, the fund's 30: 5,265 in custody for claims of 80 (100 less a fifth)
     # and 5,000 + 220 of the maker, who is short 11.
@@ -187,6 +201,12 @@ def test_a_weight_on_collateral_divides_its_terms() -> None:
 def test_bad_levers_are_explained(path: str, value: Any) -> None:
     with pytest.raises(InputError, match=path.split(".")[-1]):
         load_scenario(market(), {path: value})
+
+
+def test_a_lever_on_tiers_needs_a_margin_rule_that_uses_them() -> None:
+    with pytest.raises(InputError, match=r"countercyclical\.buffer.*portfolio has rates of its own"):
+        load_scenario(market(margin="portfolio", countercyclical={"buffer": 0.25}))
+    load_scenario(market(margin="dynamic", countercyclical={"buffer": 0.25}))
 
 
 def test_a_lever_is_a_policy_by_its_path() -> None:
