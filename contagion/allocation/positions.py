@@ -27,10 +27,10 @@ class AutoDeleverage(Layer):
         Who goes first: a queue of :mod:`contagion.allocation.rankings` or ``module:function``, where equals give the
         same share of their size; ``pro_rata`` (to size), ``by_profit`` or ``by_equity``; or ``random_start``.
     price : {"bankruptcy", "mark", "previous_mark", "bankruptcy_unless_far"}
-        At the bankruptcy price (Binance, BitMEX) the other side bears what is left of the deficit; at mark (OKX) it gives up only what
-        the position might still have earned; the previous mark (Hyperliquid), that of the round before, may collect
-        less than the deficit or more; Bybit uses the mark where bankruptcy is farther from it than `far`. Lots of one
-        instrument and side are filled at their average price.
+        At the bankruptcy price (Binance, BitMEX) the other side bears what is left of the deficit; at mark (OKX) it
+        gives up only what the position might still have earned; the previous mark (Hyperliquid), that of the round
+        before, may collect less than the deficit or more; Bybit uses the mark where bankruptcy is farther from it than
+        `far`. Lots of one instrument and side are filled at their average price.
     far : float
         Distance of the bankruptcy price from the mark beyond which the mark is used. [relative]
     cap : float

@@ -29,7 +29,8 @@ def crash(rule: Rule) -> Market:
         position("safe", 400.0, -4.0, 100.0), position("bull", 500.0, 5.0, 100.0),
     ]  # fmt: skip
     layers = [("insurance_fund", InsuranceFund()), ("rule", rule.build()), ("venue_equity", VenueEquity())]
-    market = build(traders, layers, [100.0], fund=10.0, equity=100.0, vault=200.0 if rule.layer == "backstop_vault" else 0.0)
+    vault = 200.0 if rule.layer == "backstop_vault" else 0.0
+    market = build(traders, layers, [100.0], fund=10.0, equity=100.0, vault=vault)
     rest = market.account("rest")
     market.world.bookkeeper.withdraw(np.array([rest]), market.state.accounts.balance[[rest]])
     market.move(97.0)

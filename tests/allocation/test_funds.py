@@ -1,0 +1,193 @@
+"""Gates and caps of the insurance fund, waiting layers, the clearing house, dilution and broken hedges, by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from allocation_market import FIRST_TRADER, FUND, VENUE, Market, Trader, build, position
+
+from contagion.allocation.clearing_house import Assessments, DefaulterFund, DefaultFund
+from contagion.allocation.dilution import TokenDilution
+from contagion.allocation.funds import InsuranceFund, VenueEquity
+from contagion.allocation.haircuts import ProfitHaircut
+from contagion.allocation.positions import AutoDeleverage
+from contagion.allocation.transfers import contributions_of
+from contagion.errors import InputError
+from contagion.scenario.check import check
+from contagion.scenario.loader import load_scenario
+from contagion.state.tables import Loans
+
+
+def two_longs(layers, fund: float = 100.0, prices=(100.0,)) -> Market:
+    """Longs of 10 and 5 that lack 50 and 25 at 90."""
+    pad = [0.0] * (len(prices) - 1)
+    traders = [
+        Trader("first", 50.0 - 1000.0, [10.0, *pad], [100.0, *pad]),
+        Trader("second", 25.0 - 500.0, [5.0, *pad], [100.0, *pad]),
+        Trader("short", 300.0 + 1500.0, [-15.0, *pad], [100.0, *pad]),
+    ]
+    market = build(traders, layers, list(prices), fund=fund, equity=1000.0)
+    market.move(90.0, *prices[1:])
+    return market
+
+
+@pytest.mark.parametrize(
+    ("fund", "paid"),
+    [
+        (InsuranceFund(drawdown=0.3), [30.0, 0.0]),  # stops at 70% of its peak
+        (InsuranceFund(cap_per_window=40.0), [40.0, 0.0]),
+        (InsuranceFund(share_of_deficit=0.5), [25.0, 12.5]),
+        (InsuranceFund(market_caps={"BTC": 60.0}), [50.0, 10.0]),
+        (InsuranceFund(scope="per_market"), [50.0, 0.0]),  # 50 for each of two markets
+    ],
+)
+def test_what_stops_the_fund(fund, paid):
+    layers = [("fund", fund), ("venue_equity", VenueEquity())]
+    market = two_longs(layers, prices=(100.0, 50.0) if fund.scope == "per_market" else (100.0,))
+    found = []
+    for name in ("first", "second"):
+        before = market.state.agents.cash[FUND]
+        market.take_over(name)
+        market.trade("rest", "takeover", {"first": 10.0, "second": 5.0}[name], 90.0)
+        market.waterfall.allocate()
+        found.append(before - market.state.agents.cash[FUND])
+        market.check()
+    assert found == pytest.approx(paid)
+
+
+def test_a_gate_opens_again_when_the_peak_is_out_of_the_window():
+    """Window of one step: in the next step the peak is the 70 that are left, so 21 more."""
+    market = two_longs([("fund", InsuranceFund(drawdown=0.3)), ("venue_equity", VenueEquity())])
+    market.take_over("first")
+    market.waterfall.allocate()
+    market.open_step()
+    market.take_over("second")
+    market.waterfall.allocate()
+    assert market.state.agents.cash[FUND] == pytest.approx(49.0)
+    market.check()
+
+
+def test_a_deficit_is_carried_to_the_close():
+    """The haircut acts every third step: until then nobody pays, the venue carries 50, and what is behind waits."""
+    haircut = ProfitHaircut(recognition="close", close_every=3)
+    market = two_longs([("haircut", haircut), ("venue_equity", VenueEquity())])
+    (root,) = market.take_over("first")
+    market.trade("rest", "takeover", 10.0, 90.0)
+    market.waterfall.allocate()
+    market.check()
+    assert market.paid() == {} and market.waterfall.carried_by(VENUE) == pytest.approx(50.0)
+    market.open_step()
+    market.waterfall.allocate()
+    market.check()
+    assert market.paid() == {}
+    market.open_step()
+    market.waterfall.allocate()
+    market.check()
+    assert market.paid() == {("short", "haircut", root): pytest.approx(50.0)}
+    assert market.waterfall.carried == {} and market.balance("takeover") == 0.0
+
+
+def clearing_house(layers, wallet: float = 1000.0) -> Market:
+    """Defaulter, two survivors, who paid in 10, 20 and 10; the defaulter lacks 100 at 90."""
+    traders = [
+        position("defaulter", 0.1, 10.0, 100.0, 0.0), position("a", 100.0, -5.0, 100.0, wallet),
+        position("b", 100.0, -5.0, 100.0, wallet),
+    ]  # fmt: skip
+    market = build(traders, layers, [100.0])
+    state, venue = market.state, market.world.venues["perp"]
+    members = np.arange(FIRST_TRADER, FIRST_TRADER + 3)
+    paid = np.array([10.0, 20.0, 10.0])
+    state.loans = Loans(members, np.full(3, VENUE), paid.copy(), np.full(3, 99), np.ones(3), np.ones(3))
+    state.agents.cash[VENUE] += paid.sum()
+    state.agents.worth[members] += paid
+    venue.contributions, venue.contributed = np.arange(3), paid
+    market.move(90.0)
+    return market
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        # own 10 first, then 20 and 10 of the survivors; assessed for once more: 20 and 10; 29.9 on the venue
+        (
+            [("own", DefaulterFund()), ("fund", DefaultFund()), ("called", Assessments(multiple=1.0))],
+            {"own": [10.0, 0.0, 0.0], "fund": [0.0, 20.0, 10.0], "called": [0.0, 20.0, 10.0]},
+        ),
+        ([("fund", DefaultFund(order="juniorised"))], {"fund": [10.0, 20.0, 10.0]}),
+        ([("fund", DefaultFund())], {"fund": [0.0, 20.0, 10.0]}),
+    ],
+)
+def test_order_of_a_clearing_house(layers, expected):
+    market = clearing_house(layers)
+    market.take_over("defaulter")
+    market.waterfall.allocate()
+    paid = market.paid()
+    for layer, amounts in expected.items():
+        found = [
+            sum(a for (payer, where, _), a in paid.items() if (payer, where) == (name, layer))
+            for name in ("defaulter", "a", "b")
+        ]  # fmt: skip
+        assert found == pytest.approx(amounts), layer
+    assert sum(paid.values()) == pytest.approx(99.9)
+
+
+def test_members_pay_their_contributions_up_again():
+    market = clearing_house([("fund", DefaultFund(replenish="365D"))], wallet=15.0)  # a step of these markets is a year
+    market.take_over("defaulter")
+    market.waterfall.allocate()
+    assert contributions_of(market.state, market.world.venues["perp"])[1] == pytest.approx([10.0, 0.0, 0.0])
+    market.open_step()
+    market.waterfall.allocate()
+    assert contributions_of(market.state, market.world.venues["perp"])[1] == pytest.approx([10.0, 15.0, 10.0])
+
+
+def test_dilution_falls_on_holders():
+    """A tenth of 10,000 tokens at 100 is with the vault: of 50 it bears 5, outside the rest; 100 falls by 0.005."""
+    market = two_longs([("dilution", TokenDilution(token="BTC", supply=10_000.0)), ("venue_equity", VenueEquity())])
+    market.state.holdings.units[2] = 1000.0
+    market.state.agents.worth[3] += 1000.0 * 100.0
+    (root,) = market.take_over("first")
+    market.trade("rest", "takeover", 10.0, 90.0)
+    cash = market.state.agents.cash[VENUE]
+    market.waterfall.allocate()
+    assert market.paid() == {
+        ("hlp", "dilution", root): pytest.approx(5.0),
+        ("perp", "dilution", root): pytest.approx(45.0),
+    }
+    assert market.state.assets.fundamental[1] == pytest.approx(100.0 - 50.0 / 10_000.0)
+    assert market.state.agents.cash[VENUE] - cash == pytest.approx(50.0)
+    market.check()
+
+
+def test_broken_hedges_are_counted():
+    """`short` loses 10 of 15 and is long 12 in the second contract on the same asset: 7 are no longer covered."""
+    traders = [
+        Trader("long", 50.0 - 1000.0, [10.0, 0.0], [100.0, 0.0]),
+        Trader("short", 900.0 + 1500.0 - 1200.0, [-15.0, 12.0], [100.0, 100.0]),
+    ]
+    market = build(traders, [("adl", AutoDeleverage())], [100.0, 100.0])
+    market.move(90.0, 90.0)
+    market.take_over("long")
+    market.waterfall.allocate()
+    assert market.world.counters["hedges_broken"] == 1.0
+    assert market.world.counters["hedge_delta_left"] == pytest.approx((12.0 - 5.0) * 90.0)
+
+
+@pytest.mark.parametrize(
+    ("waterfall", "message"),
+    [
+        (["insurance_fund", "insurance_fund"], r"waterfall\.1: got 'insurance_fund'; accepted: every layer once"),
+        (["venue_equity", {"layer": "skin_in_the_game", "limit": 5}], "a place before venue_equity, which"),
+        (["balance_haircut", "auto_deleverage"], "a place before balance_haircut"),
+        (["profit_haircut", "optimal_haircut"], "can never be reached"),
+        (["default_fund"], "a venue with a default_fund"),
+    ],
+)
+def test_layers_that_can_never_be_reached_are_explained(waterfall, message):
+    with pytest.raises(InputError, match=message):
+        check(load_scenario("quickstart", {"exchanges.*.waterfall": waterfall}))
+
+
+def test_partial_layers_may_come_twice():
+    tranche = {"layer": "skin_in_the_game", "limit": 5}
+    check(load_scenario("quickstart", {"exchanges.*.waterfall": [tranche, "insurance_fund", tranche, "venue_equity"]}))
