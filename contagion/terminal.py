@@ -158,13 +158,13 @@ def _deficits(ledger: pd.DataFrame) -> RenderableType:
         return Text("No account ended below zero: there was no deficit to allocate.")
     total = roots["amount"].sum()
     paid = _allocations(ledger).groupby("layer", observed=True, sort=False)["amount"].sum()
-    unallocated = paid.pop("unallocated") if "unallocated" in paid.index else 0.0
+    paid = paid.drop("unallocated", errors="ignore")
     table = _table("Deficits", "", "amount [USD]", "share")
     table.add_row(_plural(roots["deficit_id"].nunique(), "deficit"), amount(total), "", style="bold")
     for layer, absorbed in paid.items():
         table.add_row(f"  borne by {layer}", amount(absorbed), _share(absorbed, total))
     # Amounts that add up but for rounding leave nothing.
-    left = total - paid.sum() + unallocated
+    left = total - paid.sum()
     left = 0.0 if abs(left) <= 1e-9 * total else left
     row = ("  borne by no layer (unallocated)", amount(left), _share(left, total))
     table.add_row(*row, style="red" if left > 0 else "")

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -318,6 +318,15 @@ def test_every_amount_of_the_summary_is_a_sum_of_ledger_rows(capsys: pytest.Capt
     assert "insurance_fund perp/insurance_fund 1 40.00 m 53.3%" in lines  # 40 / 75
     assert "auto_deleverage trader 2 35.00 m 46.7%" in lines
     assert "liquidation fee 1 1.234 k" in lines
+
+
+def test_what_no_layer_takes_is_counted_once(capsys: pytest.CaptureFixture[str]) -> None:
+    # The 25 that nobody bears (100 - 40 - 35) as a row of its own, as runs book it.
+    rest = LEDGER[LEDGER.cause == "allocation"].iloc[[0]].assign(layer="unallocated", payer="perp", amount=25e6)
+    ledger = pd.concat([LEDGER, rest], ignore_index=True)
+    lines = [" ".join(line.split()) for line in rendered(replace(tiny_result(), ledger=ledger), capsys).splitlines()]
+    assert "borne by no layer (unallocated) 25.00 m 25.0%" in lines
+    assert not any(line.startswith("borne by unallocated") for line in lines)
 
 
 def test_only_facts_that_were_no_inputs_stand_beside_simulated_ones(capsys: pytest.CaptureFixture[str]) -> None:
