@@ -12,9 +12,18 @@ from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any
 
+import numba
 import numpy as np
 
 from contagion.state import ledger
+
+
+def _plain(*given: Any, **_: Any) -> Any:
+    """In place of ``numba.vectorize``, which compiles even where compilation is switched off."""
+    return np.vectorize(given[0]) if given and callable(given[0]) else np.vectorize
+
+
+numba.vectorize = _plain
 
 # Compiled code reads a field of a row as an attribute, which NumPy allows of records only.
 ledger.ROW = np.dtype((np.record, ledger.ROW))
@@ -56,7 +65,7 @@ def codes(target: Callable) -> set[CodeType]:
         members = [value for value in vars(target).values() if inspect.isfunction(value)]
         return {member.__code__ for member in members}
     target = getattr(target, "fget", None) or getattr(target, "func", None) or target
-    target = inspect.unwrap(getattr(target, "py_func", target))
+    target = inspect.unwrap(getattr(target, "py_func", getattr(target, "pyfunc", target)))
     return {target.__code__} if hasattr(target, "__code__") else set()
 
 
