@@ -15,6 +15,7 @@ CASES = {
     "million_quiet": "benchmarks.scale",
     "million_trading": "benchmarks.scale",
     "crash": "benchmarks.scale",
+    "allocation_speed": "benchmarks.allocation_speed",
 }
 
 

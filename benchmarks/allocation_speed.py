@@ -11,7 +11,6 @@ from benchmarks.measure import Measurement, medians, seconds
 from contagion.scenario.assemble import assemble
 from contagion.scenario.rules import RuleSpec
 from contagion.scenario.schema import Scenario
-from contagion.state.world import World
 
 PRO_RATA = {
     "profit_haircut": {},
@@ -115,6 +114,3 @@ def _scenario(claimants: int) -> Scenario:
             {"archetype": "market_maker", "count": 2, "capital": notional, "parameters": {"depth": notional}},
         ],
     )  # fmt: skip
-
-
-__all__ = ["World", "allocation_speed"]

@@ -66,6 +66,8 @@ class PositionIndex:
         self._start: np.ndarray | None = None
         self._kept = np.empty(0, dtype=np.int64)
         self._columns = np.empty((8, 0))  # kept between calls: fresh memory costs more than the pass itself
+        self._accounts = np.empty(0, dtype=np.int64)
+        self._account_columns = np.empty((5, 0))
 
     def rows(self, instrument: int) -> np.ndarray:
         """Rows of Positions in an instrument, ascending."""
@@ -75,6 +77,13 @@ class PositionIndex:
             counts = np.bincount(held, minlength=len(self.state.instruments.mark))
             self._start = np.concatenate([[0], np.cumsum(counts)])
         return self._rows[self._start[instrument] : self._start[instrument + 1]]
+
+    def everybody(self, books: list[int]) -> Candidates:
+        """The same as :func:`account_columns`, in arrays that the next call writes over."""
+        count = len(self.state.accounts.owner)
+        if len(self._accounts) != count:
+            self._accounts, self._account_columns = np.empty(count, dtype=np.int64), np.empty((5, count))
+        return account_columns(self.state, books, self._accounts, self._account_columns)
 
     def candidates(self, instrument: int, side: int, price: float) -> Candidates:
         """Positions with units on `side` (+1, -1) whose account would not be below zero were they valued at `price`.
@@ -187,13 +196,17 @@ def account_equity(state: State, accounts: np.ndarray) -> np.ndarray:
     ) * state.assets.fundamental[state.books.settle[state.accounts.book[accounts]]]  # fmt: skip
 
 
-def account_columns(state: State, books: list[int]) -> Candidates:
+def account_columns(
+    state: State, books: list[int], kept: np.ndarray | None = None, memory: np.ndarray | None = None
+) -> Candidates:
     """One row per account of the books that is neither of the venue nor bankrupt; `position` holds the account row."""
     chosen = np.zeros(len(state.books.venue), dtype=np.bool_)
     chosen[books] = True
     settle = state.assets.fundamental[state.books.settle]
     accounts, positions = state.accounts, state.positions
+    count = len(accounts.owner)
     columns = _gather_accounts(
+        np.empty(count, dtype=np.int64) if kept is None else kept, np.empty((5, count)) if memory is None else memory,
         chosen, settle, EXCLUDED, contract_mask(state), positions.instrument, positions.units, positions.entry,
         state.instruments.value_price, accounts.book, accounts.start, accounts.balance, accounts.flags,
         accounts.requirement,
@@ -266,14 +279,12 @@ def _gather(
 
 @nb.njit(cache=True)
 def _gather_accounts(
-    chosen, settle, excluded, contract, instrument_of, units, entry, value, book, start, balance, flags, requirement
-):
-    n = len(book)
-    kept = np.empty(n, np.int64)
-    cost, profit, notional = np.empty(n), np.empty(n), np.empty(n)
-    equity, maintenance = np.empty(n), np.empty(n)
+    kept, memory, chosen, settle, excluded, contract, instrument_of, units, entry, value, book, start, balance, flags,
+    requirement,
+):  # fmt: skip
+    cost, profit, notional, equity, maintenance = memory[0], memory[1], memory[2], memory[3], memory[4]
     count = 0
-    for account in range(n):
+    for account in range(len(book)):
         if not chosen[book[account]] or flags[account] & excluded:
             continue
         scale = settle[book[account]]

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from contagion.allocation.candidates import Candidates, account_columns, fill_by_rank
+from contagion.allocation.candidates import Candidates, fill_by_rank
 from contagion.allocation.layer import Case, Layer, Memory, Payment, Properties, last_step, steps_of
 from contagion.allocation.rankings import ranking
 from contagion.allocation.shares import level_down, per_unit, pro_rata, water_fill, worst_survivor
@@ -51,8 +51,9 @@ class Haircut(Layer):
         raise NotImplementedError
 
     def bear(self, case: Case) -> Iterator[Payment]:
-        columns = account_columns(case.world.state, case.venue.books)
-        base = np.maximum(0.0, np.minimum(self.what_can_be_cut(case, columns), columns.equity))
+        columns = case.index.everybody(case.venue.books)
+        base = np.minimum(self.what_can_be_cut(case, columns), columns.equity)
+        np.maximum(0.0, base, out=base)
         limits = base if self.cap == 1.0 else self.cap * base
         want = min(self.severity * case.need, float(limits.sum()))
         amounts = self.share(columns, base, limits, want)
@@ -120,14 +121,10 @@ class ProfitHaircut(Haircut):
     base: Literal["unrealised", "window"] = "unrealised"
 
     def what_can_be_cut(self, case: Case, columns: Candidates) -> np.ndarray:
-        return columns.profit + self.realised(case, columns.position)
-
-    def realised(self, case: Case, accounts: np.ndarray):
-        """Realised profit that counts, of accounts. [USD]"""
         if self.base == "unrealised":
-            return 0.0
-        state = case.world.state
-        return settle_prices(state)[state.accounts.book[accounts]] * state.accounts.realised[accounts]
+            return columns.profit
+        state, accounts = case.world.state, columns.position
+        return columns.profit + settle_prices(state)[state.accounts.book[accounts]] * state.accounts.realised[accounts]
 
 
 class VariationMarginHaircut(Haircut):

@@ -193,12 +193,19 @@ def book_losses(
         What was attributed to each deficit. [USD]
     """
     gains = losses < 0.0
-    bookkeeper.book(Cause.EXECUTION, owners[gains], venue, losses[gains], layer)
-    owners, losses = owners[~gains], losses[~gains]
+    if gains.any():
+        bookkeeper.book(Cause.EXECUTION, owners[gains], venue, losses[gains], layer)
+        owners, losses = owners[~gains], losses[~gains]
     total = float(losses.sum())
     if total <= 0.0:
         return np.zeros_like(claims)
     beyond = max(0.0, total - float(claims.sum()))
+    if np.count_nonzero(claims) == 1 and beyond <= 1e-12 * total:
+        claim = int(np.argmax(claims))
+        bookkeeper.book(Cause.ALLOCATION, owners, venue, losses, layer, int(deficits[claim]))
+        paid = np.zeros_like(claims)
+        paid[claim] = total
+        return paid
     with_rest = np.append(claims, beyond) if beyond > 1e-12 * total else claims
     payer, claim, amount = pair(losses, with_rest)
     ids = np.append(deficits, -1)

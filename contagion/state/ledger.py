@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from contagion.state.codes import AgentKind, Cause, Phase
+from contagion.state.posting import write_rows
 
 ROW = np.dtype(
     [
@@ -19,6 +20,9 @@ ROW = np.dtype(
 
 BLOCK = 1 << 16
 """Rows held before they are summed and dropped, where only sums are kept."""
+
+MANY = 4096
+"""Rows from which one compiled pass is faster than a pass for each column."""
 
 
 class Ledger:
@@ -92,6 +96,11 @@ class Ledger:
     ) -> np.ndarray:
         """Append rows; `payer`, `payee` and `deficit` broadcast against `amount`, which must not be negative."""
         rows = self.room(len(amount))
+        if len(amount) > MANY:
+            payer, payee, deficit = (np.broadcast_to(item, amount.shape) for item in (payer, payee, deficit))
+            head = (self.step, self.round, int(phase), int(cause), layer)
+            write_rows(rows, *head, deficit, payer, payee, amount)
+            return rows
         rows["step"], rows["round"], rows["phase"], rows["cause"] = self.step, self.round, phase, cause
         rows["layer"], rows["deficit"], rows["payer"], rows["payee"] = layer, deficit, payer, payee
         rows["amount"] = amount

@@ -142,16 +142,16 @@ def test_members_pay_their_contributions_up_again():
 
 
 def test_dilution_falls_on_holders():
-    """A tenth of 10,000 tokens at 100 is with the vault: of 50 it bears 5, outside the rest; 100 falls by 0.005."""
+    """A tenth of 10,000 tokens at 100 is with the fund: of 50 it bears 5, outside the rest; 100 falls by 0.005."""
     market = two_longs([("dilution", TokenDilution(token="BTC", supply=10_000.0)), ("venue_equity", VenueEquity())])
     market.state.holdings.units[2] = 1000.0
-    market.state.agents.worth[3] += 1000.0 * 100.0
+    market.state.agents.worth[FUND] += 1000.0 * 100.0
     (root,) = market.take_over("first")
     market.trade("rest", "takeover", 10.0, 90.0)
     cash = market.state.agents.cash[VENUE]
     market.waterfall.allocate()
     assert market.paid() == {
-        ("hlp", "dilution", root): pytest.approx(5.0),
+        ("perp/insurance_fund", "dilution", root): pytest.approx(5.0),
         ("perp", "dilution", root): pytest.approx(45.0),
     }
     assert market.state.assets.fundamental[1] == pytest.approx(100.0 - 50.0 / 10_000.0)
