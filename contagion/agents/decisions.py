@@ -275,4 +275,6 @@ def _funding_rules(world: World) -> np.ndarray:
         rule = getattr(venue.spec, "funding", None)
         if rule is not None:
             found[0, venue.instruments], found[1, venue.instruments] = rule.interest, rule.cap
+    if world.pricing is not None:
+        found[1] = np.where(world.pricing.funding_cap > 0.0, world.pricing.funding_cap, found[1])
     return found

@@ -93,33 +93,32 @@ def scan_accounts(accounts, start, book, instrument, units, loss, delta, mark, a
         Rates of net delta, hedged delta and fee by book.
     """
     width, count = loss.shape
-    held, losses = np.empty((_BLOCK, width)), np.empty((_BLOCK, count))
-    net = np.zeros(n_assets)
+    held, found = np.empty((_BLOCK, width)), np.empty((_BLOCK, count + n_assets))
+    # What a unit of each instrument adds: its losses, then its exposure in the column of its underlying.
+    effect = np.zeros((width, count + n_assets))
+    effect[:, :count] = loss
+    for k in range(width):
+        effect[k, count + asset[k]] = delta[k] * mark[k]
+    exposure = np.abs(delta * mark)
     for first in range(0, len(accounts), _BLOCK):
         block = min(_BLOCK, len(accounts) - first)
         held[:] = 0.0
         for i in range(block):
             a = np.uint64(accounts[first + i])
-            gross, size = 0.0, 0.0
             for p in range(np.uint64(start[a]), np.uint64(start[a + np.uint64(1)])):
-                u = units[p]
-                k = np.uint64(instrument[p])
-                held[i, k] += u
-                exposure = u * delta[k] * mark[k]
-                net[np.uint64(asset[k])] += exposure
-                gross += abs(exposure)
-                size += abs(u) * mark[k]
-            one_way = 0.0
-            for j in range(n_assets):
-                one_way += abs(net[j])
-                net[j] = 0.0
-            b = book[a]
+                held[i, np.uint64(instrument[p])] += units[p]
+        np.dot(held, effect, found)
+        for i in range(block):
+            worst, one_way, gross, size = 0.0, 0.0, 0.0, 0.0
+            for s in range(count):
+                worst = max(worst, found[i, s])
+            for s in range(count, count + n_assets):
+                one_way += abs(found[i, s])
+            for k in range(width):
+                gross += abs(held[i, k]) * exposure[k]
+                size += abs(held[i, k]) * mark[k]
+            b = book[accounts[first + i]]
+            out[first + i, 0] = worst
             # Rates are the same for every underlying, so the charge of the sums is the sum of the charges.
             out[first + i, 1] = min_delta_charge(one_way, 0.5 * (gross - one_way), scan[b, 0], scan[b, 1])
             out[first + i, 2] = scan[b, 2] * size
-        np.dot(held, loss, losses)
-        for i in range(block):
-            worst = 0.0
-            for s in range(count):
-                worst = max(worst, losses[i, s])
-            out[first + i, 0] = worst
