@@ -12,6 +12,7 @@ import numpy as np
 from contagion.agents.calls import MarginCalls
 from contagion.agents.decisions import Decisions
 from contagion.agents.lazy import LazyAgents
+from contagion.agents.retreat import MakerRetreat
 from contagion.allocation.checks import check_allocation
 from contagion.allocation.resolution import Insolvency
 from contagion.allocation.waterfall import Waterfall
@@ -98,6 +99,7 @@ class ContagionModel(LazyAgents, mesa.Model):
         self.claims = ClaimValues(world)
         self.credit = Credit(world)
         self.runs = Runs(world)
+        self.retreat = MakerRetreat(world)
         self.recorder = Recorder(world)
         self.pricing.reprice()
         if self.claims.solve():
@@ -202,6 +204,7 @@ class ContagionModel(LazyAgents, mesa.Model):
         self.credit.settle(final=True)
         self.world.bookkeeper.phase = _RUN
         self.runs.run()
+        self.retreat.run()
 
     def _record(self, rounds: int) -> None:
         world = self.world

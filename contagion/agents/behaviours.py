@@ -206,6 +206,10 @@ class MarketMaker(Behaviour):
         Steps over which volatility is measured.
     recovery
         Share of the gap to a greater target depth that comes back per step; depth falls at once. [1]
+    retreat
+        Share of its depth withdrawn on every venue once it was deleveraged or cut. [1]
+    retreat_for
+        Steps it stays away.
     """
 
     depth: Positive | None = None
@@ -213,6 +217,8 @@ class MarketMaker(Behaviour):
     stress: NotNegative = 1.0
     lookback: Annotated[int, Field(ge=2)] = 30
     recovery: Share = 0.1
+    retreat: Share = 0.5
+    retreat_for: Annotated[int, Field(ge=1)] = 60
 
 
 class Keeper(Behaviour):

@@ -170,13 +170,19 @@ class Pricing:
 
     def _depth_withdrawal(self, shock, step: int) -> None:
         makers = self.world.state.makers
-        number = len(self._withdrawn)
-        self._withdrawn[number] = np.isin(makers.instrument, self._rows(shock)), shock.size
-        self._withdraw_depth()
-        self._later(shock, step, lambda: self._give_back_depth(number))
+        number = self.withdraw_depth(np.isin(makers.instrument, self._rows(shock)), shock.size)
+        self._later(shock, step, lambda: self.return_depth(number))
 
-    def _give_back_depth(self, number: int) -> None:
-        self._withdrawn[number] = self._withdrawn[number][0], 0.0
+    def withdraw_depth(self, quotes: np.ndarray, share: float) -> int:
+        """Take a share of the depth of some quotes (a mask) away, on top of others; a number to undo it by."""
+        number = max(self._withdrawn, default=-1) + 1
+        self._withdrawn[number] = quotes, share
+        self._withdraw_depth()
+        return number
+
+    def return_depth(self, number: int) -> None:
+        """Undo a withdrawal of depth."""
+        del self._withdrawn[number]
         self._withdraw_depth()
 
     def _withdraw_depth(self) -> None:

@@ -13,7 +13,7 @@ DEEP = 1e15  # depth at which 9,400 USD move a price by 1e-13
 
 
 def market(
-    liquidation: dict[str, Any], *, gap: float = -0.06, depth: float = DEEP, tiers: list[dict[str, float]] | None = None,
+    liquidation: dict[str, Any], *, gap: float = -0.06, depth: float = DEEP, tiers: list[dict] | None = None,
     traders: list[dict[str, Any]] | None = None, assets: tuple[str, ...] = ("BTC",), steps: int = 12, **exchange: Any,
 ) -> ContagionModel:  # fmt: skip
     """A model; with the defaults equity is 400 and maintenance 470 after the fall to 94."""
