@@ -34,16 +34,23 @@ demo: $(VENV)/.ready
 	@$(VENV)/bin/contagion run black_thursday --seed 7 --out $(DEMO)/black_thursday-7
 	@$(VENV)/bin/contagion run october_2025 --seed 7 --out $(DEMO)/october_2025-7
 
+# A compiled kernel is cached by the file it stands in, not by those it calls: after an edit all are compiled anew.
+FRESH := [ -z "$$(find contagion -name '*.py' -newer .kernels 2>/dev/null)" ] && [ -e .kernels ] || \
+	{ find contagion benchmarks -name '*.nb[ic]' -delete; touch .kernels; }
+
 test: $(VENV)/.ready
+	@$(FRESH)
 	@$(PY) -m pytest -n $(WORKERS) $(ARGS)
 
 test-newest:
 	@python="$(NEWEST_PYTHON)"; [ -n "$$python" ] || python=$$(.ci/newest-python) || exit 2; \
 	echo "Testing on $$("$$python" --version)"; \
 	.ci/make-venv "$$python" $(NEWEST_VENV)
+	@$(FRESH)
 	@$(NEWEST_VENV)/bin/python -m pytest -n $(WORKERS) $(ARGS)
 
 bench: $(VENV)/.ready
+	@$(FRESH)
 	@$(PY) -m benchmarks $(ARGS)
 
 validate: $(VENV)/.ready

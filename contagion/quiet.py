@@ -20,6 +20,9 @@ from contagion.market.pricing import _advance, _funding_paid, _reprice
 from contagion.scenario.schema import Exchange
 from contagion.state.codes import Cause, InstrumentKind, Phase
 
+MARKS_A_STRETCH = 5_000_000
+"""Accounts times steps after which Python is given a turn: for the progress bar, and for Ctrl-C."""
+
 
 class QuietSteps:
     """Goes through quiet steps of a model in which only exchanges and traders without a rule of their own act.
@@ -80,7 +83,8 @@ class QuietSteps:
         while self._scheduled and self._scheduled[0] <= first:
             self._scheduled.pop(0)
         due = self.model.calls.next_due
-        ends = [self.model.scenario.steps, *(step - 1 for step in self._scheduled[:1])]
+        longest = first + 1 + MARKS_A_STRETCH // len(self.model.world.state.accounts.balance)
+        ends = [self.model.scenario.steps, longest, *(step - 1 for step in self._scheduled[:1])]
         return min(ends if due is None else [*ends, due - 1])
 
     def _calm(self) -> bool:
