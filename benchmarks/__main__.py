@@ -15,6 +15,7 @@ CASES = {
     "million_quiet": "benchmarks.scale",
     "million_trading": "benchmarks.scale",
     "crash": "benchmarks.scale",
+    "portfolio_speed": "benchmarks.portfolio_speed",
     "allocation_speed": "benchmarks.allocation_speed",
 }
 
