@@ -14,7 +14,7 @@ import numpy as np
 from contagion.allocation.funds import VenueEquity
 from contagion.allocation.haircuts import OptimalHaircut, ProfitHaircut, VariationMarginHaircut, gains
 from contagion.allocation.layer import Case, Layer, Payment, Transfer
-from contagion.allocation.positions import AutoDeleverage, TearUp, bankruptcy_of_rest
+from contagion.allocation.positions import AutoDeleverage, TearUp
 from contagion.allocation.standing import (
     NEVER,
     ascending,
@@ -173,7 +173,7 @@ def check_transfer(case: Case, place: int, layer: Layer, item: Transfer, evidenc
 def _check_price(case: Case, place: int, layer: AutoDeleverage | TearUp, item: Transfer) -> None:
     state, instrument = case.world.state, item.lots.instrument
     mark, size = float(state.instruments.value_price[instrument]), np.abs(item.lots.units[item.chosen])
-    bankruptcy = bankruptcy_of_rest(case, item.lots, item.chosen)
+    bankruptcy = item.lots.bankruptcy[item.chosen]
     if isinstance(layer, TearUp) or layer.price == "mark":
         expected = mark
     elif layer.price == "previous_mark":

@@ -14,7 +14,7 @@ from contagion.allocation.layer import Case, Layer, Payment, Properties, Transfe
 from contagion.allocation.lots import Lots
 from contagion.allocation.rankings import RANDOM_START, WEIGHTS, ranking
 from contagion.allocation.shares import pro_rata, walk, water_fill, whole_lots
-from contagion.allocation.standing import settle_price, settle_prices
+from contagion.allocation.standing import settle_prices
 from contagion.state.codes import Cause
 
 
@@ -27,10 +27,10 @@ class AutoDeleverage(Layer):
         Who goes first: a queue of :mod:`contagion.allocation.rankings` or ``module:function``, where equals give the
         same share of their size; ``pro_rata`` (to size), ``by_profit`` or ``by_equity``; or ``random_start``.
     price : {"bankruptcy", "mark", "previous_mark", "bankruptcy_unless_far"}
-        At the bankruptcy price (Binance, BitMEX) the other side bears what is left of the deficit; at mark (OKX) it
-        gives up only what the position might still have earned; the previous mark (Hyperliquid), that of the round
-        before, may collect less than the deficit or more; Bybit uses the mark where bankruptcy is farther from it than
-        `far`. Lots of one instrument and side are filled at their average price.
+        At the bankruptcy price (Binance, BitMEX) the other side bears the deficit, and what the fund has paid before
+        goes back to it; at mark (OKX) it gives up only what the position might still have earned; the previous mark
+        (Hyperliquid), that of the round before, may collect less than the deficit or more; Bybit uses the mark where
+        bankruptcy is farther from it than `far`. Lots of one instrument and side are filled at their average price.
     far : float
         Distance of the bankruptcy price from the mark beyond which the mark is used. [relative]
     cap : float
@@ -99,7 +99,7 @@ class AutoDeleverage(Layer):
             return np.full(len(chosen), mark)
         if self.price == "previous_mark":
             return np.full(len(chosen), float(case.previous_marks[lots.instrument]))
-        price = bankruptcy_of_rest(case, lots, chosen)
+        price = lots.bankruptcy[chosen]
         if self.price == "bankruptcy":
             return price
         return np.where(np.abs(price - mark) > self.far * mark, mark, price)
@@ -142,26 +142,6 @@ class AutoDeleverage(Layer):
         fills[order] = walk(sizes[order], able, start, want)
         score[order] = -steps.astype(np.float64)
         return fills, score
-
-
-def bankruptcy_of_rest(case: Case, lots: Lots, chosen: np.ndarray) -> np.ndarray:
-    """Bankruptcy price of each chosen lot, given what other layers have paid for its deficit already.
-
-    Where the lots of a deficit would collect more than is left of it, their prices are nearer to the mark by that
-    ratio: the payment stands on the account like margin. [settlement asset per unit]
-    """
-    value = case.world.state.instruments.value_price
-    deficits = lots.deficit[chosen]
-    collects: dict[int, float] = dict.fromkeys(deficits.tolist(), 0.0)
-    for other in case.lots:
-        gap = settle_price(case.world.state, other.instrument) * other.units
-        gap = gap * (other.bankruptcy - float(value[other.instrument]))
-        for row in np.flatnonzero(np.isin(other.deficit, deficits)):
-            collects[int(other.deficit[row])] += float(gap[row])
-    most = np.array([collects[int(root)] for root in deficits])
-    rest = np.divide(case.open_of(deficits), most, out=np.ones(len(most)), where=most > 0.0)
-    mark = float(value[lots.instrument])
-    return np.where(rest < 1.0 - 1e-12, mark + rest * (lots.bankruptcy[chosen] - mark), lots.bankruptcy[chosen])
 
 
 _ORDERS = QUEUES | {

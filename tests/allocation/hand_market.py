@@ -81,7 +81,8 @@ def document() -> str:
         lines.append(f"| {name} | {cells} | {sum(paid.values()):.2f} |")
     lines += [
         "",
-        "The previous mark (Hyperliquid) collects 35 of the 15: the 20 beyond go to the fund. At mark (OKX) and in a",
+        "Deleveraging at the bankruptcy price collects 25 and at the previous mark (Hyperliquid) 35: what is beyond",
+        "15 goes back to the fund. At mark (OKX; Bybit, where bankruptcy is more than 5% away) and in a",
         "partial tear-up nobody pays for the units; the venue bears what is left. dYdX v4 starts at a random account.",
         "Rules whose payers this market lacks (default fund, assessments, recourse, depositors, token holders) are in",
         "`contagion rules` with all others.",

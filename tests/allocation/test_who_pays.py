@@ -8,7 +8,7 @@ from hand_market import DOCS, PAYERS, borne, crash, document, rows
 from contagion.rules_table import RULES
 
 # small, middle, safe, bull, vault, venue. Equity at 90: 30, 80, 440, 450; profit of the shorts: 20, 40, 40; leverage
-# 6, 4.5, 0.818. Deleveraging is at 90 + 5 * 15 / 25 = 93, 3 per unit, for 5 units.
+# 6, 4.5, 0.818. Deleveraging is at 95, 5 per unit, for 5 units: 25, of which the fund gets its 10 back.
 BY_HAND = {
     "venue equity": (0, 0, 0, 0, 0, 15),
     "skin in the game": (0, 0, 0, 0, 0, 15),
@@ -25,17 +25,17 @@ BY_HAND = {
     "balance haircut": (0.45, 1.2, 6.6, 6.75, 0, 0),  # 1.5% of 1,000
     "open-interest levy": (2, 4, 4, 5, 0, 0),  # 1 per unit of 10 short and 5 long
     "withdrawal haircut": (0.45, 1.2, 6.6, 6.75, 0, 0),
-    "ADL Binance": (6, 9, 0, 0, 0, 0),
-    "ADL BitMEX": (6, 9, 0, 0, 0, 0),
-    "ADL Bybit": (6, 9, 0, 0, 0, 0),
+    "ADL Binance": (10, 15, 0, 0, 0, 0),
+    "ADL BitMEX": (10, 15, 0, 0, 0, 0),
+    "ADL Bybit": (0, 0, 0, 0, 0, 15),  # 95 is 5.6% from 90: at mark
     "ADL OKX": (0, 0, 0, 0, 0, 15),
     "ADL Hyperliquid": (14, 21, 0, 0, 0, 0),  # 7 per unit
-    "ADL pro rata to size": (3, 6, 6, 0, 0, 0),
-    "ADL pro rata to profit": (3, 6, 6, 0, 0, 0),
-    "ADL pro rata to equity": (9 / 11, 24 / 11, 12, 0, 0, 0),
-    "ADL pro rata, capped": (3, 6, 6, 0, 0, 0),
-    "ADL pro rata, risk-aware": (6, 8.7120, 0.2880, 0, 0, 0),  # 72 : 81 : 2.678, small full at 2
-    "ADL pro rata, whole lots": (3, 6, 6, 0, 0, 0),
+    "ADL pro rata to size": (5, 10, 10, 0, 0, 0),
+    "ADL pro rata to profit": (5, 10, 10, 0, 0, 0),
+    "ADL pro rata to equity": (15 / 11, 40 / 11, 20, 0, 0, 0),
+    "ADL pro rata, capped": (5, 10, 10, 0, 0, 0),
+    "ADL pro rata, risk-aware": (10, 14.5200, 0.4800, 0, 0, 0),  # 72 : 81 : 2.678, small full at 2
+    "ADL pro rata, whole lots": (5, 10, 10, 0, 0, 0),
     "tear-up, partial": (0, 0, 0, 0, 0, 15),
     "tear-up, full": (3, 6, 6, 0, 0, 0),
 }
@@ -57,8 +57,8 @@ def test_every_rule_is_in_the_table_and_the_random_start_pays_in_full() -> None:
     found = dict(rows())
     assert set(found) - {"ADL dYdX v4"} == set(BY_HAND)
     walked = [found["ADL dYdX v4"][name] for name in PAYERS]
-    assert sum(walked) == pytest.approx(15.0) and walked[3:] == [0.0, 0.0, 0.0]
-    assert all(part in (0.0, 6.0, 12.0) for part in walked[:3]) or 15.0 - 12.0 in walked or 15.0 - 6.0 in walked
+    assert sum(walked) == pytest.approx(25.0) and walked[3:] == [0.0, 0.0, 0.0]
+    assert sum(part in (0.0, 10.0, 20.0) for part in walked[:3]) >= 2  # whole positions but for the last
 
 
 def test_the_page_of_the_docs_is_current() -> None:
