@@ -22,6 +22,26 @@ Margin rates are maintenance / initial.
 
 The bundled scenario `twelve_venues` puts the same positions through the same crash at all of them, and `ways_to_pay`
 does so for every allocation rule.
+
+## Levers
+
+What a regulator or a risk desk can set at an exchange, each a field that a comparison can vary:
+
+| field of `exchanges.NAME` | what it does |
+|---|---|
+| `trading_limits.leverage` | initial margin of at least 1 / leverage; openings beyond it are scaled (`above`: or an error) |
+| `trading_limits.position` | most notional of an account in a contract; orders are cut, openings scaled down |
+| `trading_limits.concentration` | the same as a share of the contract's open interest |
+| `countercyclical.buffer`, `.floor` | margin above the calm; dynamic margin uses the buffer up before it rises |
+| `circuit_breaker` | the venue halts for `halt` steps when a mark moved by `move` within `window` steps |
+| `custody` | at resolution, customers' own money first (segregated), or all claims alike (commingled) |
+| `waterfall` `insurance_fund.scope` | one fund for all markets, or an equal part for each |
+| `collateral.ASSET.haircut` | share of a posted coin that is no margin |
+
+`credit.risk_weights` sets the capital a lender needs for what it lends (`ratio`, weights by `counterparty`) and divides
+the terms of collateral at lending pools by the weight of the asset (`collateral`).
+
+## Presets
 """
 
 COLUMNS = {

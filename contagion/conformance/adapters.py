@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -18,8 +17,7 @@ ENGINE_MODULES = ("margin", "liquidation", "allocation", "amm")
 """Those whose targets a bundled scenario must reach."""
 
 NO_MECHANISM = frozenset({
-    "dydx_bankruptcy_quote", "drift_liability_implied_by_asset", "drift_asset_transfer", "auction_price_exponential",
-    "liquidation_limit_hole",
+    "drift_liability_implied_by_asset", "drift_asset_transfer", "optimal_fund_exponential",
 })  # fmt: skip
 """Models that are a venue's fixed-point rounding or a pure statistic: free to be left out of scope."""
 
@@ -41,7 +39,5 @@ def reason_against(table: str, model: str) -> str | None:
     return gathered(table).get(model)
 
 
-@cache
 def _module(name: str) -> Any:
-    full = f"contagion.conformance.adapters_{name}"
-    return importlib.import_module(full) if importlib.util.find_spec(full) else None
+    return importlib.import_module(f"contagion.conformance.adapters_{name}")
