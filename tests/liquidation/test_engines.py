@@ -168,3 +168,23 @@ def test_who_comes_first_where_throughput_binds(order, first):
     assert closed == {name: name == first for name in closed}
     model.step()
     assert all(units(model, name)[0] == 0.0 for name in closed)
+
+
+def test_an_open_margin_call_does_not_delay_a_liquidation():
+    model = market({"engine": "full", "limit": "market"})
+    model.world.state.accounts.due[:] = 9  # the day an answer is due, and of no order yet
+    model.step()
+    assert units(model) == approx([0.0])
+
+
+def test_zero_prices_spread_equity_by_maintenance():
+    # 50 units of each at 94, maintenance 5% and 10%: 235 and 470. The second may lose 400 x 470/705 over 50 units,
+    # 5.333 a unit; at depth 250 that fills 250 / 0.005 x 5.333 / 94 USD, and equity over maintenance stays.
+    model = market({"engine": "one_position", "fee": 0.0, "limit": "zero_or_cancel"}, depth=250.0,
+                   assets=("BTC", "ETH"))  # fmt: skip
+    model.world.state.instruments.tier_rate[:] = [0.05, 0.10]
+    run_once(model)
+    loss = 400 * 470 / 705 / 50
+    left = 50 - 250 / 0.005 * loss / 94 / 94
+    assert units(model) == approx([50.0, left])
+    assert equity(model) / (235 + 9.4 * left) == approx(400 / 705)

@@ -109,6 +109,17 @@ def test_liquidators_take_what_their_margin_carries_and_wait_for_their_discount(
     assert held == approx([100.0, 100.0, 100.0, 0.0, 0.0])
 
 
+def test_liquidators_leave_what_pays_less_than_they_want():
+    traders = [{}, {"name": "two"}, {"archetype": "liquidator", "name": "desk", "capital": 1e4, "size": {},
+                                     "leverage": {}, "parameters": {"minimum_discount": 0.04}}]  # fmt: skip
+    model = market({**FULL, "liquidators": {}}, traders=traders)
+    rows = model.world.state.accounts.start[[account(model), account(model, "two")]].astype(np.int64)
+    desk = model.liquidation._desks[model.world.venues["perp"].row]
+    done, price = desk.take(rows, np.array([-100.0, -100.0]), np.array([0.03, 0.05]))
+    assert done == approx([0.0, -100.0])
+    assert price == approx([97.0, 95.0])
+
+
 def test_accounts_that_end_flat_are_closed_for_good():
     model = market(FULL)
     model.step()
