@@ -29,7 +29,7 @@ What a regulator or a risk desk can set at an exchange, each a field that a comp
 
 | field of `exchanges.NAME` | what it does |
 |---|---|
-| `trading_limits.leverage` | initial margin of at least 1 / leverage; openings beyond it are scaled (`above`: or an error) |
+| `trading_limits.leverage` | initial margin of at least 1 / leverage; larger openings are scaled (or `above: error`) |
 | `trading_limits.position` | most notional of an account in a contract; orders are cut, openings scaled down |
 | `trading_limits.concentration` | the same as a share of the contract's open interest |
 | `countercyclical.buffer`, `.floor` | margin above the calm; dynamic margin uses the buffer up before it rises |
