@@ -83,7 +83,7 @@ class QuietSteps:
         while self._scheduled and self._scheduled[0] <= first:
             self._scheduled.pop(0)
         due = self.model.calls.next_due
-        longest = first + 1 + MARKS_A_STRETCH // len(self.model.world.state.accounts.balance)
+        longest = first + 1 + MARKS_A_STRETCH // (1 + len(self.model.world.state.accounts.balance))
         ends = [self.model.scenario.steps, longest, *(step - 1 for step in self._scheduled[:1])]
         return min(ends if due is None else [*ends, due - 1])
 
