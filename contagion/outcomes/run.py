@@ -50,7 +50,7 @@ def outcomes_of(world: World) -> dict[str, float]:
     found["defaults.protocols"] = float(((agents.status & 11) > 0)[kinds == AgentKind.PROTOCOL].sum())
     for venue in world.venues.values():
         if venue.fund >= 0:
-            found[f"fund_use.{venue.name}"] = world.bookkeeper.ledger.borne.get(venue.fund, 0.0)
+            found[f"fund_use.{venue.name}"] = float(world.bookkeeper.ledger.borne[venue.fund])
             found[f"fund_end.{venue.name}"] = float(agents.worth[venue.fund])
         if venue.claim >= 0:
             roots = [a for a, v in zip(deficits.amount, deficits.venue, strict=True) if v == venue.row]

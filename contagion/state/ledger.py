@@ -46,7 +46,8 @@ class Ledger:
         self._rows = np.empty(1024, ROW)
         self._size = self._step_start = self._folded = self._dropped = 0
         self.absorbed = np.zeros(len(layers))  # what each layer bore of deficits [USD]
-        self.borne: dict[int, float] = {}  # what each institution or fund bore of deficits [USD]
+        institutions = int((agent_kinds != AgentKind.TRADER).sum())  # they come first
+        self.borne = np.zeros(institutions)  # what each institution or fund bore of deficits [USD]
         self.totals = np.zeros((len(Cause), len(layers) + 1, 5, 5))
         self.listeners: list[Callable[[np.ndarray], None]] = []  # each is handed every row once, as it is counted
 
@@ -84,9 +85,8 @@ class Ledger:
         np.add.at(self.totals.ravel(), np.ravel_multi_index(index, self.totals.shape), rows["amount"])
         borne = rows[(rows["cause"] == Cause.ALLOCATION) & (rows["deficit"] >= 0)]
         np.add.at(self.absorbed, borne["layer"], borne["amount"])
-        for payer in np.unique(borne["payer"][self._kinds[borne["payer"]] != AgentKind.TRADER]):
-            amount = float(borne["amount"][borne["payer"] == payer].sum())
-            self.borne[int(payer)] = self.borne.get(int(payer), 0.0) + amount
+        by_institution = borne[borne["payer"] < len(self.borne)]
+        np.add.at(self.borne, by_institution["payer"], by_institution["amount"])
         self._folded = self._size
         for listen in self.listeners:
             listen(rows)
