@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
@@ -175,7 +176,7 @@ def scenarios(draw) -> dict[str, Any]:
     loans = []
     if draw(st.booleans()):
         lenders = draw(st.permutations([*everybody, "bets_a:0", "bets_a:1", "a/insurance_fund"]))
-        for lender, borrower in zip(lenders, lenders[1:], strict=False):
+        for lender, borrower in pairwise(lenders):
             loans.append({"lender": lender, "borrower": borrower, "amount": draw(st.sampled_from([10.0, 3e4])),
                           "due": draw(st.integers(0, steps + 1))})  # fmt: skip
     pools = ["pool"] if with_pool else []

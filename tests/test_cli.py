@@ -354,7 +354,9 @@ def test_a_quiet_run_and_a_cut_one_say_so(capsys: pytest.CaptureFixture[str]) ->
 
 def test_many_payers_are_cut_to_the_largest(capsys: pytest.CaptureFixture[str]) -> None:
     venues = [f"venue_{number}" for number in range(40)]
-    ledger = pd.DataFrame({"cause": "allocation", "layer": "venue_equity", "payer": venues, "deficit_id": 1, "amount": 2.0})
+    ledger = pd.DataFrame(
+        {"cause": "allocation", "layer": "venue_equity", "payer": venues, "deficit_id": 1, "amount": 2.0}
+    )
     root = pd.DataFrame({"cause": ["deficit"], "layer": [""], "deficit_id": [1], "amount": [80.0]})
     text = rendered(RunResult({}, FACTS, FACTS, pd.concat([root, ledger], ignore_index=True), FACTS), capsys)
     lines = [" ".join(line.split()) for line in text.splitlines()]
