@@ -3,7 +3,8 @@
 It follows the same rules as :class:`contagion.ContagionModel` but shares no code with it beyond the opening balance
 sheets, the price path and the keyed draws: what is timed and compared is marking, calling, liquidating, allocating and
 recording. Restricted to one exchange, linear contracts in USD, cross margin, traders that only answer margin calls,
-square-root impact, full liquidation at no worse than bankruptcy, and the waterfall insurance fund, auto-deleveraging.
+square-root impact, full liquidation at no worse than bankruptcy, the waterfall insurance fund, auto-deleveraging, and
+makers that quote less for a while after being deleveraged. Nobody runs from the exchange; no two accounts rank equal.
 """
 
 from __future__ import annotations

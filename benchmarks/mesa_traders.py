@@ -91,6 +91,12 @@ class Trader(mesa.Agent):
         leverage = notional / equity if equity > 0.0 else float("inf")
         return gain * leverage if gain > 0.0 else gain / leverage
 
+    def deleveraged_at_a_loss(self) -> None:
+        """A trader does nothing about it."""
+
+    def stop_quoting(self) -> None:
+        """A trader has no quotes."""
+
     # -- margin calls ---------------------------------------------------------------------------------------------
 
     def answer(self) -> list:
@@ -118,15 +124,28 @@ class Trader(mesa.Agent):
 class MarketMaker(Trader):
     """Quotes all contracts; watches its own margin, so it is never called."""
 
+    away_until = 0  # last step in which it quotes less
+
     def warn(self) -> None:
         """Nobody calls it."""
 
+    def deleveraged_at_a_loss(self) -> None:
+        """From the next step on it quotes less, for a while."""
+        self.away_until = self.model.now + self.behaviour.retreat_for
+
+    def stop_quoting(self) -> None:
+        """It takes no more flow in later rounds of the step."""
+        for quote in self.quotes:
+            quote.depth = 0.0
+            quote.contract.depth = sum(other.depth for other in quote.contract.quotes)
+
     def update_quotes(self) -> None:
-        """Depth falls with volatility and losses at once, and comes back by a share a step."""
+        """Depth falls with volatility, losses and deleveraging at once, and comes back by a share a step."""
         behaviour, equity = self.behaviour, max(0.0, self.margin()[0])
+        stays = 1.0 - behaviour.retreat if self.model.now <= self.away_until else 1.0
         for quote in self.quotes:
             excess = self.model.excess_volatility[quote.contract.asset]
-            goal = quote.base * min(1.0, equity / quote.capital) / (1.0 + behaviour.stress * excess)
+            goal = quote.base * min(1.0, equity / quote.capital) * stays / (1.0 + behaviour.stress * excess)
             gone = self.bankrupt or self.closed
             goal = 0.0 if gone else goal
             rises = not gone and goal >= quote.depth

@@ -141,13 +141,15 @@ class Exchange(mesa.Agent):
     def take_over(self, trader, equity: float) -> None:
         """Units and balance come to the takeover account; what is missing is a deficit."""
         deficit = Deficit(-equity, -equity)
-        notional = sum(abs(units) * contract.mark for contract, units in trader.positions.items())
+        requirement = trader.margin()[1]
         for contract, units in trader.positions.items():
-            bankruptcy = contract.mark - equity * abs(units) * contract.mark / notional / units
+            share = contract.maintenance(abs(units) * contract.mark) / requirement
+            bankruptcy = contract.mark - equity * share / units
             self.lots[contract].append(Lot(units, bankruptcy, deficit))
             self.held[contract] = self.held.get(contract, 0.0) + units
         self.balance += trader.balance
         trader.balance, trader.positions, trader.bankrupt = 0.0, {}, True
+        trader.stop_quoting()
         self.new_deficits.append(deficit)
         self.model.deficit += deficit.amount
         self.model.book("deficit", self, trader, deficit.amount)
@@ -232,8 +234,11 @@ class Exchange(mesa.Agent):
                 break
             holder.trade(contract, side * fill, price)
             self.trade(contract, -side * fill, price)
-            self.model.book("auto_deleverage", holder, self, side * fill * (price - contract.mark))
-            losses += max(0.0, side * fill * (price - contract.mark))
+            loss = side * fill * (price - contract.mark)
+            self.model.book("auto_deleverage", holder, self, loss)
+            if loss > 0.0:
+                losses += loss
+                holder.deleveraged_at_a_loss()
             self.model.deleveraged_notional += fill * contract.mark
             self.model.deleveraging_fills += 1
             left -= fill

@@ -45,6 +45,18 @@ def test_they_agree_on_a_larger_market_whose_takeover_account_sells_at_a_loss():
     assert {name: size for name, size in apart.items() if size > 1e-9} == {}
 
 
+def test_they_agree_on_a_maker_that_quotes_less_for_a_while_after_it_was_deleveraged():
+    """One maker, so that no two rank equal, against mostly longs: it is short when the price falls."""
+    retreat = "traders.maker.parameters.retreat"
+    leaning = {"traders.maker.count": 1, "traders.0.long_share": 0.85, f"{retreat}_for": 10}
+    world = load_scenario(exchange_only(300, 60, gaps=(-0.07, -0.05, -0.05, -0.03, -0.04)), leaning)
+    ours = mesa_outcomes(run_mesa(world, SEED))
+    apart = differences(ours, array_outcomes(world, SEED))
+    assert {name: size for name, size in apart.items() if size > 1e-9} == {}
+    for changed in ({retreat: 0.0}, {f"{retreat}_for": 9}):
+        assert max(differences(ours, array_outcomes(load_scenario(world, changed), SEED)).values()) > 1e-6
+
+
 @pytest.mark.parametrize(
     "changed",
     [
