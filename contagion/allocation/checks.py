@@ -32,6 +32,7 @@ from contagion.state.tables import State
 from contagion.state.world import Venue, World
 
 RELATIVE = 1e-9
+_HOUSE = int(AccountFlag.HOUSE)
 
 
 @dataclass(slots=True)
@@ -227,17 +228,17 @@ def _check_rows(world: World, evidence: Evidence) -> None:
         fail(world, int(row["payee"]), float(row["amount"]), "an allocation row does not pay a venue")
     sums = np.bincount(rows["deficit"][named], weights=rows["amount"][named], minlength=len(deficits))
     _check_carried(world, evidence, sums, first)
-    seen: set[tuple[int, int]] = set()
+    rounding = 1e-13 * float(sums.sum())  # thousands of roots shared out together leave each that of their total
+    flags, seen = world.state.accounts.flags, set()
     for root in range(first, len(deficits)):
         venue, account, amount = deficits.venue[root], deficits.account[root], deficits.amount[root]
         missing = float(sums[root]) + _carried(world, evidence, root, float(sums[root])) - amount
-        # Thousands of roots shared out together leave each the rounding of their total.
-        if abs(missing) > RELATIVE * max(1.0, amount) + 1e-13 * sums.sum():
+        if abs(missing) > RELATIVE * max(1.0, amount) + rounding:
             fail(world, venue, missing, f"deficit {root} of {amount:g} USD is not borne in full", root)
         gap = evidence.by_lots.get(root, amount) - amount
         if abs(gap) > RELATIVE * max(1.0, amount, evidence.gross):
             fail(world, venue, gap, f"deficit {root}: the bankruptcy prices of its lots do not give its amount", root)
-        house = account >= 0 and world.state.accounts.flags[account] & AccountFlag.HOUSE
+        house = account >= 0 and int(flags[account]) & _HOUSE
         if account >= 0 and not house and (venue, account) in seen:
             fail(world, venue, amount, f"a second deficit of account {account} in one step", root)
         seen.add((venue, account))

@@ -103,8 +103,12 @@ class Case:
 
     def open_of(self, deficits: np.ndarray) -> np.ndarray:
         """What is left of the deficits with these ids, 0 for -1 and for others. [USD]"""
-        left = dict(zip(self.roots.tolist(), self.open.tolist(), strict=True))
-        return np.array([left.get(int(deficit), 0.0) for deficit in deficits])
+        return np.append(self.open, 0.0)[self.rows_of(deficits)]
+
+    def rows_of(self, deficits: np.ndarray) -> np.ndarray:
+        """Where the deficits with these ids stand in `roots`, -1 for -1 and for others."""
+        rows = {root: row for row, root in enumerate(self.roots.tolist())}
+        return np.array([rows.get(deficit, -1) for deficit in deficits.tolist()], dtype=np.int64)
 
 
 @dataclass(slots=True)

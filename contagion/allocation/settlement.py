@@ -80,7 +80,9 @@ class Settlement:
 
     def _credit(self, case: Case, paid: np.ndarray) -> None:
         """Raise the takeover accounts by what was paid for each root (a pool has none: its assets rose). [USD]"""
-        targets = np.array([self._target(int(root)) for root in case.roots], dtype=np.int64)
+        state, account = self.world.state, self.world.bookkeeper.deficits.account
+        accounts = np.array([account[root] for root in case.roots.tolist()], dtype=np.int64)
+        targets = state.books.takeover[state.accounts.book[accounts]].astype(np.int64)
         some = (targets >= 0) & (paid > 0.0)
         if some.any():
             credit_takeover(self.world.bookkeeper, targets[some], paid[some])
@@ -105,9 +107,8 @@ class Settlement:
         share = min(1.0, filled / float(np.abs(lots.units[chosen]).sum()))
         settle = float(state.assets.fundamental[state.books.settle[state.instruments.book[lots.instrument]]])
         gap = settle * (item.prices - float(state.instruments.value_price[lots.instrument]))
-        values, collected = share * lots.units[chosen] * gap, np.zeros(len(case.roots))
-        for lot, value in zip(chosen, values, strict=True):
-            collected[case.roots == lots.deficit[lot]] += value
+        values, root_of = share * lots.units[chosen] * gap, case.rows_of(lots.deficit[chosen])
+        collected = np.bincount(root_of + 1, weights=values, minlength=len(case.roots) + 1)[1:]
         claims = np.minimum(np.maximum(0.0, collected), case.open)
         rows, units = item.positions, item.units
         beyond = float(values.sum()) - float(claims.sum())

@@ -186,9 +186,10 @@ class Waterfall(Settlement):
 
     def _case(self, venue: Venue, roots: list[int], lots: list[Lots]) -> Case:
         deficits, keys = self.world.bookkeeper.deficits, self.world.state.accounts.key
-        roots = sorted(roots, key=lambda root: (int(keys[deficits.account[root]]), root))
-        left = np.array([deficits.open[root] for root in roots])
         ids = np.array(roots, dtype=np.int64)
+        accounts = np.array([deficits.account[root] for root in roots], dtype=np.int64)
+        ids = ids[np.lexsort((ids, keys[accounts]))]
+        left = np.array([deficits.open[root] for root in ids.tolist()])
         return Case(self.world, venue, ids, left, lots, self.index, self._previous, markets=self.markets)
 
     def _run_layers(self, case: Case) -> bool:
