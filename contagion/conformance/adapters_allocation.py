@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,8 @@ def _hyperliquid(inputs: Inputs) -> dict[str, Any]:
         mark, notional = account["mark_price"], account["notional"]
         cost = notional * account["entry_price"] / mark
         profit = SIDES[account.get("side", "long")] * (notional - cost)
-        index.append(float(rankings.hyperliquid(profit, notional, cost, account["account_value"])))
+        score = float(rankings.hyperliquid(profit, notional, cost, account["account_value"]))
+        index.append(score if score >= 0.0 else -1.0 / score)  # losers rank by minus the reciprocal
     return {"index": index}
 
 
@@ -132,14 +134,18 @@ def _collected(inputs: Inputs) -> dict[str, Any]:
 def _capped(inputs: Inputs) -> dict[str, Any]:
     winners = _array(inputs["winners"])
     amounts, level = water_fill(winners, _array(inputs["cap"]) * winners, inputs["budget"])
-    return {"eta": level, "rate": (amounts / winners).tolist(), "amount": amounts.tolist()}
+    return {"eta": level, "rate": _rates(amounts, winners), "amount": amounts.tolist()}
 
 
 def _risk_aware(inputs: Inputs) -> dict[str, Any]:
     winners = _array(inputs["winners"])
     weights = risk_weights(winners, _array(inputs["leverage"]), 2.0)
     amounts, level = water_fill(weights, _array(inputs["cap"]) * winners, inputs["budget"])
-    return {"tau": level, "rate": (amounts / winners).tolist(), "amount": amounts.tolist()}
+    return {"tau": level, "rate": _rates(amounts, winners), "amount": amounts.tolist()}
+
+
+def _rates(amounts: np.ndarray, winners: np.ndarray) -> list[float]:
+    return np.divide(amounts, winners, out=np.zeros_like(amounts), where=winners > 0.0).tolist()
 
 
 def _toy_book(inputs: Inputs) -> dict[str, Any]:
@@ -193,19 +199,14 @@ def _open_interest(inputs: Inputs) -> dict[str, Any]:
 
 
 def _social_funding(inputs: Inputs) -> dict[str, Any]:
-    rate = per_unit(inputs["loss_1e6"] / 1e6, inputs["total_open_interest_1e9"] / 1e9, 0.0)
-    return {"delta_cumulative_funding": _up(rate * 1e6) * 1000}
+    rate = per_unit(inputs["loss_1e6"], Fraction(inputs["total_open_interest_1e9"], 10**9), 0)
+    return {"delta_cumulative_funding": math.ceil(rate) * 1000}
 
 
 def _spot_social(inputs: Inputs) -> dict[str, Any]:
-    deposits = inputs["total_deposits_1e6"] / 1e6
-    lost = deposits - deposits * unit_value(deposits, inputs["bad_debt_1e6"] / 1e6, deposits)
-    return {"delta_cumulative_deposit_interest": _up(inputs["cumulative_interest_1e10"] * lost / deposits)}
-
-
-def _up(value: float) -> int:
-    """Rounded up, a thousandth of a unit aside."""
-    return math.ceil(round(value, 3))
+    deposits = Fraction(inputs["total_deposits_1e6"])
+    left = unit_value(deposits, inputs["bad_debt_1e6"], deposits)
+    return {"delta_cumulative_deposit_interest": math.ceil(inputs["cumulative_interest_1e10"] * (1 - left))}
 
 
 def _write_off(inputs: Inputs) -> dict[str, Any]:

@@ -32,7 +32,8 @@ def _traded(units: list[float], entry: list[float], change: list[float], price: 
     balance, realised = np.zeros(1), np.zeros(1)
     accounts = np.zeros(len(units), np.int64)
     apply_trades(
-        np.array(row), np.array(change, float), np.array(price, float), accounts, units, entry, balance, realised
+        np.array(row, np.int64), np.array(change, float), np.array(price, float), accounts, units, entry, balance,
+        realised,
     )  # fmt: skip
     return units, entry, float(realised[0])
 
@@ -149,7 +150,7 @@ def vega_disposal(inputs: Inputs) -> dict[str, Any]:
 
 
 def network_position(inputs: Inputs) -> dict[str, Any]:
-    sizes, prices = zip(*inputs["trades"], strict=True)
+    sizes, prices = ([trade[part] for trade in inputs["trades"]] for part in (0, 1))
     units, entry, realised = _traded([0.0], [0.0], sizes, prices, [0] * len(sizes))
     return {
         "position": units[0],
