@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Annotated
 
 import numba as nb
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contagion.liquidation.shares import share_to_target, smallest_share
 from contagion.margin.kernels import requirement_of
@@ -118,8 +119,14 @@ class SmallestShare(Engine):
     Paradex: multiples of 20%, below 90% (docs.paradex.trade, liquidations).
     """
 
-    shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.2, 0.4, 0.6, 0.8)
+    shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)] = (0.2, 0.4, 0.6, 0.8)
     target: Annotated[float, Field(gt=0, le=1)] = 0.9
+
+    @model_validator(mode="after")
+    def _increasing(self) -> SmallestShare:
+        if any(after <= before for before, after in pairwise(self.shares)):
+            raise ValueError(f"shares must increase, got {list(self.shares)}")
+        return self
 
     def orders(self, breaches: Breaches) -> Orders:
         cost = breaches.notional * (breaches.distance + breaches.fee)

@@ -115,6 +115,16 @@ class OpenInterestScaled(Margin):
     lower: NotNegative | dict[str, NotNegative]  # open interest from which it rises [USD]
     upper: NotNegative | dict[str, NotNegative]  # open interest at which everything is margined in full [USD]
 
+    @model_validator(mode="after")
+    def _ordered(self) -> OpenInterestScaled:
+        assets = {asset for cap in (self.lower, self.upper) if isinstance(cap, Mapping) for asset in cap} or {""}
+        for asset in sorted(assets):
+            low, high = self.caps(asset)
+            if high <= low and (low, high) != (0.0, 0.0):
+                name = f" of {asset}" if asset else ""
+                raise ValueError(f"upper{name} must exceed lower, or both be 0 (not scaled); got {high:g} and {low:g}")
+        return self
+
     def caps(self, asset: str) -> tuple[float, float]:
         """Lower and upper cap of an asset, (0, 0) where it is not scaled. [USD]"""
         low, high = (

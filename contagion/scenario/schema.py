@@ -65,8 +65,9 @@ class Contract(Strict):
             raise ValueError("tiers must start at floor 0")
         if any(b <= a for a, b in pairwise(floors)):
             raise ValueError(f"tier floors must increase, got {floors}")
-        if any(b < a for a, b in pairwise(rates)):
-            raise ValueError(f"maintenance rates must not decrease, got {rates}")
+        for kind, by_tier in (("maintenance", rates), ("initial", [tier.initial for tier in self.tiers])):
+            if any(b < a for a, b in pairwise(by_tier)):
+                raise ValueError(f"{kind} rates must not decrease, got {by_tier}")
         if any(tier.initial < tier.maintenance for tier in self.tiers):
             raise ValueError("initial margin must not be below maintenance margin")
         return self
@@ -107,6 +108,12 @@ class LiquidatorTerms(Strict):
     most: Share = 0.05  # its cap
     grace: Duration = Field(default="10min", validate_default=True)  # time without growth
     growth: Annotated[float, Field(ge=0)] = 0.009  # of the discount per hour
+
+    @model_validator(mode="after")
+    def _capped(self) -> LiquidatorTerms:
+        if self.most < self.fee:
+            raise ValueError(f"most, the cap of the discount, must not be below fee, got {self.most} and {self.fee}")
+        return self
 
 
 class Liquidation(Strict):

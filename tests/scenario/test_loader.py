@@ -161,6 +161,34 @@ def test_a_path_that_does_not_exist(path, message):
             {"exchanges": {"perp": {"waterfall": [{"layer": "backstop_vault", "vault": "hlp"}]}}},
             r"waterfall.0.vault: got 'hlp'; accepted: one of \(none",
         ),
+        (
+            {"exchanges": {"perp": {"contracts": {"BTC": {"tiers": [
+                {"maintenance": 0.02, "initial": 0.1}, {"floor": 100, "maintenance": 0.03, "initial": 0.04},
+            ]}}}}},
+            r"perp.contracts.BTC: .*initial rates must not decrease, got \[0.1, 0.04\]",
+        ),
+        (
+            {"exchanges": {"perp": {"margin": {"margin": "open_interest_scaled", "lower": 1e8, "upper": 5e7}}}},
+            r"perp.margin: .*upper must exceed lower, or both be 0",
+        ),
+        (
+            {"exchanges": {"perp": {"margin": {
+                "margin": "open_interest_scaled", "lower": {"BTC": 2.0}, "upper": {"BTC": 2.0, "ETH": 3.0},
+            }}}},
+            r"upper of BTC must exceed lower",
+        ),
+        (
+            {"exchanges": {"perp": {"liquidation": {"engine": {"engine": "smallest_share", "shares": [0.8, 0.2]}}}}},
+            r"perp.liquidation.engine: .*shares must increase, got \[0.8, 0.2\]",
+        ),
+        (
+            {"exchanges": {"perp": {"liquidation": {"engine": {"engine": "smallest_share", "shares": []}}}}},
+            r"smallest_share.shares: .*at least 1 item",
+        ),
+        (
+            {"exchanges": {"perp": {"liquidation": {"liquidators": {"fee": 0.05, "most": 0.01}}}}},
+            r"perp.liquidation.liquidators: .*must not be below fee",
+        ),
         ({"impact": {"impact": "linear", "half_lives": 3}}, r"half_lives.*nearest: half_life"),
         ({"shocks": [{"at": 1, "kind": "price_gap", "asset": "BTT", "size": -0.1}]}, r"shocks.0.asset.*nearest: BTC"),
         ({"shocks": [{"at": 1, "kind": "price_gap", "asset": "BTC", "size": -1.0}]}, r"shocks.0.size: got -1.0"),
