@@ -209,10 +209,12 @@ class ContagionModel(LazyAgents, mesa.Model):
     def _record(self, rounds: int) -> None:
         world = self.world
         world.bookkeeper.phase = _RECORD
-        if len(world.bookkeeper.ledger) > self._rows_at_mark:
+        ledger = world.bookkeeper.ledger
+        if len(ledger) > self.audit.rows_seen:
             self.claims.solve()
             self.pricing.reprice()
             self.audit.run()
+        if len(ledger) > self._rows_at_mark:
             check_allocation(world)
         self.recorder.step(rounds, self._breached_first)
 

@@ -33,6 +33,8 @@ class Audit:
     ----------
     breached, warned : ndarray
         Rows of accounts strictly below their requirement; below the warning level but not in breach.
+    rows_seen : int
+        Rows the ledger had at the last audit: as long as it has no more, nothing has changed.
     warned_rows : ndarray of shape (n_accounts,)
         Where the pass writes the latter.
     """
@@ -49,10 +51,12 @@ class Audit:
         self._suspects = np.empty(agents, np.int32)
         self._suspect_worth, self._suspect_gross = np.empty(agents), np.empty(agents)
         self.counts = np.zeros(6, np.int64)
+        self._largest_gross = np.zeros(agents)  # of those compared one by one, so far [USD]
         self._largest = np.full(len(state.instruments.names), 1e-12)  # gross units so far
         self._largest_balances = np.ones(len(state.books.venue))
         self._settle = np.empty(len(state.books.venue))
         self._settle_audited = np.empty(len(state.books.venue))
+        self.rows_seen = 0
         self.breached = self._breached[:0]
         self.warned = self.warned_rows[:0]
         instruments, books, positions = state.instruments, state.books, state.positions
@@ -117,6 +121,7 @@ class Audit:
         instruments.audited_price[:] = instruments.value_price
         state.assets.audited[:] = state.assets.fundamental
         world.bookkeeper.audited_settle[:] = state.assets.fundamental
+        self.rows_seen = len(world.bookkeeper.ledger)
 
     def _book_limited_liability(self, count: int) -> None:
         """A non-recourse account below zero costs its owner nothing more: its venue carries the difference."""
@@ -129,6 +134,8 @@ class Audit:
     def _settle_suspects(self, count: int) -> None:
         """Compare the agents the pass could not settle by itself."""
         columns = (count, *self.settle_columns())
+        rows = self._suspects[:count]
+        self._largest_gross[rows] = np.maximum(self._largest_gross[rows], self._suspect_gross[:count])
         wrong = settle_suspects(*columns, 0)
         while wrong >= 0:
             self.accept(wrong)
@@ -144,7 +151,8 @@ class Audit:
         state, agent = self.world.state, int(self._suspects[suspect])
         found, gross = float(self._suspect_worth[suspect]), float(self._suspect_gross[suspect])
         expected = float(state.agents.worth[agent])
-        if not abs(found - expected) <= TOLERANCE * max(1.0, gross + self._flows(agent)):
+        # What has paid everything out keeps the rounding of what it had.
+        if not abs(found - expected) <= TOLERANCE * max(1.0, gross + self._flows(agent), self._largest_gross[agent]):
             self._fail(
                 f"net worth of {state.agent_name(agent)} is {found:.9g} USD from state but {expected:.9g} USD from "
                 "revaluation, receipts and payments", found - expected,
@@ -205,12 +213,22 @@ class Audit:
             cash = float(state.agents.cash[agent])
             self._fail(f"cash of {state.agent_name(agent)} is negative or not a number", cash)
         if self.counts[5] >= 0:
-            self._fail(f"holdings of {state.agent_name(int(self.counts[5]))} are negative", float("nan"))
+            self._check_holdings()
         what, row = out_of_range(instruments.mark, instruments.depth)
         if what:
             column = instruments.mark if what == 1 else instruments.depth
             self._fail(f"{('mark', 'depth')[what - 1]} of {instruments.names[row]}", float(column[row]))
         self._check_rows()
+
+    def _check_holdings(self) -> None:
+        """Below zero by more than the rounding of what an agent had."""
+        state = self.world.state
+        holdings = state.holdings
+        value = holdings.units * state.assets.fundamental[holdings.asset]
+        wrong = ~(value >= -TOLERANCE * np.maximum(1.0, self._largest_gross[holdings.owner])) & (holdings.owner > 0)
+        if wrong.any():
+            worst = int(np.flatnonzero(wrong)[0])
+            self._fail(f"holdings of {state.agent_name(int(holdings.owner[worst]))} are negative", float(value[worst]))
 
     def _check_rows(self) -> None:
         """Rows are positive and finite, and value crosses the border of the model only for listed reasons."""

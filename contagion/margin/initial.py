@@ -35,21 +35,29 @@ def initial_terms(instruments: Instruments, scan: np.ndarray) -> InitialTerms:
 
 
 @nb.njit(cache=True)
-def initial_requirement(units, k, t):
-    """Initial margin of units of an instrument on their own: notional times the rate of its tier and its add-ons.
+def _rate(size, is_long, k, mark, tier_start, tier_floor, tier_rate, tier_initial, add_on):
+    """Initial margin rate of a position: that of its tier and its add-ons. [1]
 
-    An add-on to the maintenance rate raises the initial rate in proportion. [settlement asset]
+    An add-on to the maintenance rate raises the initial rate in proportion.
     """
-    size = abs(units)
-    notional = size * t.mark[k]
-    tier, last = t.tier_start[k], t.tier_start[k + 1] - 1
-    while tier < last and notional >= t.tier_floor[tier + 1]:
+    notional = size * mark[k]
+    tier, last = tier_start[k], tier_start[k + 1] - 1
+    while tier < last and notional >= tier_floor[tier + 1]:
         tier += 1
-    rate = t.tier_initial[tier] + t.add_on[k, 1] * size
-    on_side = t.add_on[k, 2] if units > 0.0 else t.add_on[k, 3]
+    rate = tier_initial[tier] + add_on[k, 1] * size
+    on_side = add_on[k, 2] if is_long else add_on[k, 3]
     if on_side != 0.0:
-        rate += on_side * (t.tier_initial[tier] / t.tier_rate[tier] if t.tier_rate[tier] > 0.0 else 1.0)
-    return notional * rate
+        rate += on_side * (tier_initial[tier] / tier_rate[tier] if tier_rate[tier] > 0.0 else 1.0)
+    return rate
+
+
+@nb.njit(cache=True)
+def initial_requirement(units, k, t):
+    """Initial margin of units of an instrument on their own. [settlement asset]"""
+    rate = _rate(
+        abs(units), units > 0.0, k, t.mark, t.tier_start, t.tier_floor, t.tier_rate, t.tier_initial, t.add_on
+    )  # fmt: skip
+    return abs(units) * t.mark[k] * rate
 
 
 @nb.njit(cache=True)
@@ -79,6 +87,29 @@ def initial_each(units, instrument, t):
     out = np.empty(len(units))
     for i in range(len(units)):
         out[i] = initial_requirement(units[i], np.int64(instrument[i]), t)
+    return out
+
+
+@nb.njit(cache=True)
+def dearer_rates(notional, instrument, t):
+    """Initial margin rate of each notional on its dearer side, shape (n_members, n_positions). [1]
+
+    `notional` in the settlement asset, `instrument` the row of each column.
+    """
+    # Columns taken out of the tuple once: a look-up in it costs more than the rate.
+    mark, start, floor, rate, initial, add_on = (
+        t.mark, t.tier_start, t.tier_floor, t.tier_rate, t.tier_initial, t.add_on,
+    )  # fmt: skip
+    out = np.empty(notional.shape)
+    for p in range(notional.shape[1]):
+        k = instrument[p]
+        two_sided = add_on[k, 2] != add_on[k, 3]
+        for i in range(notional.shape[0]):
+            size = notional[i, p] / mark[k]
+            found = _rate(size, True, k, mark, start, floor, rate, initial, add_on)
+            if two_sided:
+                found = max(found, _rate(size, False, k, mark, start, floor, rate, initial, add_on))
+            out[i, p] = found
     return out
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.errors import InputError
-from contagion.margin.initial import initial_each, initial_terms
+from contagion.margin.initial import dearer_rates, initial_terms
 from contagion.scenario.layout import Layout
 from contagion.scenario.plans import Plan, distribution, sizes
 from contagion.state.codes import AccountFlag, InstrumentKind
@@ -89,12 +89,7 @@ def _notional_and_leverage(plan: Plan, streams: Streams) -> tuple[np.ndarray, np
 
 def _initial_rates(instruments: Instruments, rows: np.ndarray, notional: np.ndarray) -> np.ndarray:
     """Initial margin rate of each notional [settlement asset] on its dearer side, shape of `notional`."""
-    terms = initial_terms(instruments, np.zeros((0, 4)))
-    some = np.maximum(notional, 1e-300)
-    units = (some / instruments.mark[rows]).ravel()
-    held = np.broadcast_to(rows, notional.shape).ravel()
-    dearer = np.maximum(initial_each(units, held, terms), initial_each(-units, held, terms))
-    return dearer.reshape(notional.shape) / some
+    return dearer_rates(np.ascontiguousarray(notional), rows, initial_terms(instruments, np.zeros((0, 4))))
 
 
 def _entry_prices(plan: Plan, layout: Layout, rows: np.ndarray, price: np.ndarray, streams: Streams) -> np.ndarray:
