@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from contagion.margin.initial import InitialTerms, initial_each
+from contagion.margin.initial import InitialTerms, dearer_rates
 from contagion.margin.kernels import margins
 from contagion.margin.portfolio import ScanScenario, loss_table, min_delta_charge, scan_accounts, term_scaling
 from contagion.margin.prices import bankruptcy_prices, bankruptcy_quote, fillable_price, price_at_requirement
@@ -250,7 +250,9 @@ def size_scaled_margin(inputs: Inputs) -> dict[str, Any]:
             mark, np.zeros(1, np.int64), np.array([0, 1]), zero, zero, rate, np.array([[0.0, slope, 0.0, 0.0]]),
             np.ones(1), np.zeros((1, 0)), np.zeros((1, 4)),
         )  # fmt: skip
-        found["initial_margin"] = float(initial_each(units, np.zeros(1, np.int64), terms)[0])
+        notional = np.abs(units * mark)
+        rate = dearer_rates(notional[:, None], np.zeros(1, np.int64), terms)
+        found["initial_margin"] = float(notional[0] * rate[0, 0])
     return found
 
 
@@ -376,7 +378,7 @@ TARGETS: dict[str, tuple[Callable, ...]] = {
     "funding_cap_8h": (funding_cap,),
     "dydx_bankruptcy_quote": (bankruptcy_quote,),
     "dydx_fillable_price": (fillable_price,),
-    "size_scaled_margin": (margins, initial_each),
+    "size_scaled_margin": (margins, dearer_rates),
     "linear_bankruptcy_price": (bankruptcy_quote,),
     "position_bankruptcy_price": (bankruptcy_quote,),
     "slippage_risk_factor_margin": (volume_at_risk_margin,),

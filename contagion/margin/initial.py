@@ -82,15 +82,6 @@ def initial_of(book, instrument, units, t):
 
 
 @nb.njit(cache=True)
-def initial_each(units, instrument, t):
-    """Initial margin of each of some positions on its own, shape of `units`. [settlement asset]"""
-    out = np.empty(len(units))
-    for i in range(len(units)):
-        out[i] = initial_requirement(units[i], np.int64(instrument[i]), t)
-    return out
-
-
-@nb.njit(cache=True)
 def dearer_rates(notional, instrument, t):
     """Initial margin rate of each notional on its dearer side, shape (n_members, n_positions). [1]
 
