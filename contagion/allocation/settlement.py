@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from contagion.allocation.backstop import BackstopVault
 from contagion.allocation.checks import Evidence, check_losses, check_payment, check_transfer
 from contagion.allocation.hedges import broken_hedges
 from contagion.allocation.layer import Case, Layer, Payment, Transfer
-from contagion.allocation.positions import AutoDeleverage, TearUp
 from contagion.allocation.transfers import (
     book_losses,
     credit_takeover,
@@ -122,12 +122,15 @@ class Settlement:
         paid = book_losses(bookkeeper, owners, venue.row, losses, claims, case.roots, name)
         self._reduce(case, paid)
         lots.give(chosen, 1.0 if share > 1.0 - 1e-12 else share)
-        if isinstance(layer, AutoDeleverage | TearUp):
+        notional = settle * filled * float(state.instruments.mark[lots.instrument])
+        if isinstance(layer, BackstopVault):
+            self.world.count("backstop_notional", notional)
+        else:
             broken, left = broken_hedges(state, rows, units)
             self.world.count("hedges_broken", float(broken))
             self.world.count("hedge_delta_left", left)
-        self.world.count("deleveraging_fills", float(len(rows)))
-        self.world.count("deleveraged_notional", settle * filled * float(state.instruments.mark[lots.instrument]))
+            self.world.count("deleveraging_fills", float(len(rows)))
+            self.world.count("deleveraged_notional", notional)
         self.world.count("over_collected", max(0.0, float(losses.sum()) - float(paid.sum())))
 
     def _leave_unallocated(self, case: Case) -> None:
