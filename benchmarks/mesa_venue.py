@@ -118,7 +118,10 @@ class Exchange(mesa.Agent):
     def dispose(self) -> bool:
         """Sell what is left on the takeover account at the market."""
         orders = [(self, contract, -units) for contract, units in self.held.items() if units]
-        return any(self.execute(orders, "liquidation"))
+        done = any(self.execute(orders, "liquidation"))
+        if done:
+            self.reconcile()
+        return done
 
     def expected_distance(self, closing: list) -> dict[Contract, float]:
         """Loss per notional against the mark if these accounts were closed together, by contract."""
@@ -166,9 +169,10 @@ class Exchange(mesa.Agent):
         deficits = deficits + self.own_shortfall(deficits)
         while deficits:
             self.draw_on_fund(deficits)
+            asked = {deficit for deficit in deficits if deficit.open > 0.0}
             for contract in self.contracts:
                 for side in (1.0, -1.0):
-                    self.deleverage(contract, side)
+                    self.deleverage(contract, side, asked)
             self.leave_unallocated(deficits)
             deficits = self.own_shortfall([])
         if not any(self.held.values()) and self.balance:
@@ -218,9 +222,9 @@ class Exchange(mesa.Agent):
                 self.model.book("insurance_fund", self, self, deficit.open * paid / need)
                 deficit.absorb(deficit.open * paid / need)
 
-    def deleverage(self, contract: Contract, side: float) -> None:
+    def deleverage(self, contract: Contract, side: float, asked: set[Deficit]) -> None:
         """The most profitable and most leveraged of the other side close against the lots at the bankruptcy price."""
-        lots = [lot for lot in self.lots[contract] if lot.units * side > 0.0 and lot.deficit and lot.deficit.open > 0.0]
+        lots = [lot for lot in self.lots[contract] if lot.units * side > 0.0 and lot.deficit in asked]
         units = sum(abs(lot.units) for lot in lots)
         if not units:
             return

@@ -78,9 +78,11 @@ class AutoDeleverage(Layer):
         return found._replace(**_PRICES[self.price])
 
     def bear(self, case: Case) -> Iterator[Transfer]:
+        # An account is deleveraged in all it held: what one contract brings does not spare the holders of another.
+        asked = case.roots[case.open > 0.0]
         for lots in case.lots:
             for side in (1, -1):
-                chosen = np.flatnonzero((lots.units * side > 0.0) & (case.open_of(lots.deficit) > 0.0))
+                chosen = np.flatnonzero((lots.units * side > 0.0) & np.isin(lots.deficit, asked))
                 if len(chosen) == 0:
                     continue
                 units = float(np.abs(lots.units[chosen]).sum())

@@ -75,6 +75,8 @@ class Liquidation:
         if self._sales:
             self.world.bookkeeper.phase = Phase.LIQUIDATE
             happened = self._sales.run()
+            if happened:
+                self._settle_lots()
         if not len(breached):
             return happened
         state = self.world.state
@@ -84,6 +86,13 @@ class Liquidation:
             if len(here) and self.world.halted.get(venue.row, -1) < self.world.step:
                 happened |= self._venue(venue, here)
         return happened
+
+    def _settle_lots(self) -> None:
+        """Take what was sold out of the lots it came from, before accounts taken over now bring theirs."""
+        state = self.world.state
+        for lots in self.waterfall.lots.values():
+            held = state.positions.units[self.world.bookkeeper.takeover_position(lots.takeover, lots.instrument)]
+            lots.reconcile(float(held), float(state.instruments.value_price[lots.instrument]))
 
     # -- one venue ----------------------------------------------------------------------------------------------
 

@@ -36,6 +36,28 @@ def test_bankruptcy_price_makes_the_other_side_bear_the_deficit(opposite_sides):
     market.check()
 
 
+def test_an_account_is_deleveraged_in_all_it_held_whatever_the_fund_paid_first():
+    """Long 10 of each of two contracts on 100: at 90 and 95 it lacks 50, of which the fund pays 40.
+
+    Equity of -50 over notionals of 900 and 950: the first is closed 24.32 / 10 above its mark, the second 25.68 / 10.
+    Both other sides close, 50 in all; 10 go to the deficit and 40 back to the fund.
+    """
+    both = Trader("both", 100.0 - 2000.0, [10.0, 10.0], [100.0, 100.0])
+    shorts = [
+        Trader("one", 1500.0, [-10.0, 0.0], [100.0, 0.0]), Trader("two", 1500.0, [0.0, -10.0], [0.0, 100.0]),
+    ]  # fmt: skip
+    layers = [("insurance_fund", InsuranceFund()), (ADL, AutoDeleverage())]
+    market = build([both, *shorts], layers, [100.0, 100.0], fund=40.0)
+    market.move(90.0, 95.0)
+    market.take_over("both")
+    market.waterfall.allocate()
+    assert market.units("one") == market.units("two", 1) == market.units("takeover") == 0.0
+    assert market.balance("one") == pytest.approx(500.0 + 100.0 - 50.0 * 900 / 1850)
+    assert market.balance("two") == pytest.approx(500.0 + 50.0 - 50.0 * 950 / 1850)
+    assert market.state.agents.cash[FUND] == pytest.approx(40.0)
+    market.check()
+
+
 def test_highest_rank_goes_first_and_equals_share(opposite_sides):
     market = build([*opposite_sides[1:], position("long", 15.0, 3.0, 100.0)], [(ADL, AutoDeleverage())], [100.0])
     market.move(90.0)
