@@ -12,7 +12,7 @@ from typing import NoReturn
 import numpy as np
 
 from contagion.allocation.funds import VenueEquity
-from contagion.allocation.haircuts import OptimalHaircut, ProfitHaircut, VariationMarginHaircut, gains
+from contagion.allocation.haircuts import OptimalHaircut, ProfitHaircut, VariationMarginHaircut, gains, uncut
 from contagion.allocation.layer import Case, Layer, Payment, Transfer
 from contagion.allocation.positions import AutoDeleverage, TearUp
 from contagion.allocation.standing import (
@@ -131,6 +131,8 @@ def _check_accounts(case: Case, place: int, layer: Layer, accounts: np.ndarray, 
     _at_most(world, owner, accounts, paid, equity, f"layer {place} takes more than an account's equity")
     if isinstance(layer, ProfitHaircut) and layer.base == "window":
         profit += settle_prices(state)[accounts_table.book[accounts]] * accounts_table.realised[accounts]
+    if isinstance(layer, ProfitHaircut | OptimalHaircut):
+        profit = uncut(world, accounts, profit)
     if isinstance(layer, VariationMarginHaircut):
         profit = gains(world, case.memory, accounts)
     if isinstance(layer, ProfitHaircut | VariationMarginHaircut | OptimalHaircut):
@@ -291,7 +293,7 @@ def check_takeover(world: World, account: int, evidence: Evidence, carried: floa
     equity = float(equity_and_profit(state, np.array([account]))[0][0])
     flat = not state.positions.units[rows].any()
     slack = RELATIVE * max(1.0, evidence.gross, float(np.abs(state.accounts.balance[account])))
-    if equity < -carried - slack or (flat and equity > slack):
+    if equity < -carried - slack or (flat and carried == 0.0 and equity > slack):
         fail(world, int(state.accounts.owner[account]), equity, "a takeover account is left with equity")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from contagion.allocation.checks import RELATIVE, fail
 from contagion.allocation.funds import InsuranceFund, VenueEquity, own_capital
-from contagion.allocation.haircuts import ProfitHaircut
+from contagion.allocation.haircuts import ProfitHaircut, uncut
 from contagion.allocation.layer import Case, Layer
 from contagion.allocation.positions import AutoDeleverage
 from contagion.allocation.rankings import WEIGHTS
@@ -53,7 +53,7 @@ def _idle_profit(case: Case, layer: ProfitHaircut) -> float:
     if layer.base == "window":
         settle = state.assets.fundamental[state.books.settle[state.accounts.book[accounts]]]
         profit = profit + settle * state.accounts.realised[accounts]
-    return float(np.maximum(0.0, np.minimum(profit, equity)).sum())
+    return float(np.maximum(0.0, np.minimum(uncut(case.world, accounts, profit), equity)).sum())
 
 
 def _idle_candidates(case: Case, layer: AutoDeleverage) -> float:

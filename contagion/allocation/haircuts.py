@@ -58,8 +58,12 @@ class Haircut(Layer):
         want = min(self.severity * case.need, float(limits.sum()))
         amounts = self.share(columns, base, limits, want)
         yield Payment(amounts, limits, accounts=columns.position, capacity=want)
+        self.note_cut(case, columns.position, amounts)
         counters = case.world.counters
         counters["worst_survivor"] = max(counters.get("worst_survivor", 0.0), worst_survivor(base, amounts))
+
+    def note_cut(self, case: Case, accounts: np.ndarray, amounts: np.ndarray) -> None:
+        """Remember what was cut, where a base does not fall by it. [USD]"""
 
     def share(self, columns: Candidates, base: np.ndarray, limits: np.ndarray, want: float) -> np.ndarray:
         """What each pays, given what can be cut of it and the most it may lose. [USD]"""
@@ -103,7 +107,21 @@ def risk_weights(base: np.ndarray, leverage: np.ndarray, exponent: float) -> np.
     return base * np.where(finite, leverage, greatest) ** exponent
 
 
-class ProfitHaircut(Haircut):
+def uncut(world: World, accounts: np.ndarray, profit: np.ndarray) -> np.ndarray:
+    """Profit less what earlier cuts took of it; a cut is forgotten as far as the profit it was of is gone. [USD]"""
+    kept = world.waterfall.cut_profit
+    kept[accounts] = np.clip(profit, 0.0, kept[accounts])
+    return profit - kept[accounts]
+
+
+class _ProfitBase(Haircut):
+    """Cuts profit. A payment lowers the balance and not the profit, so what was cut of it is kept: nothing twice."""
+
+    def note_cut(self, case: Case, accounts: np.ndarray, amounts: np.ndarray) -> None:
+        case.world.waterfall.cut_profit[accounts] += amounts
+
+
+class ProfitHaircut(_ProfitBase):
     """Accounts in profit give up part of it; their principal is not touched (BitMEX, dynamic profit equalisation).
 
     Parameters
@@ -121,10 +139,10 @@ class ProfitHaircut(Haircut):
     base: Literal["unrealised", "window"] = "unrealised"
 
     def what_can_be_cut(self, case: Case, columns: Candidates) -> np.ndarray:
-        if self.base == "unrealised":
-            return columns.profit
-        state, accounts = case.world.state, columns.position
-        return columns.profit + settle_prices(state)[state.accounts.book[accounts]] * state.accounts.realised[accounts]
+        state, accounts, profit = case.world.state, columns.position, columns.profit
+        if self.base == "window":
+            profit = profit + settle_prices(state)[state.accounts.book[accounts]] * state.accounts.realised[accounts]
+        return uncut(case.world, accounts, profit)
 
 
 class VariationMarginHaircut(Haircut):
@@ -186,7 +204,7 @@ class BalanceHaircut(Haircut):
         return columns.equity
 
 
-class OptimalHaircut(Haircut):
+class OptimalHaircut(_ProfitBase):
     """Profits cut so that the worst-off winner is as well off as can be: the benchmark that no simple rule beats.
 
     Parameters
@@ -205,7 +223,7 @@ class OptimalHaircut(Haircut):
     worst: Literal["share_of_equity", "amount", "survivor"] = "share_of_equity"
 
     def what_can_be_cut(self, case: Case, columns: Candidates) -> np.ndarray:
-        return columns.profit
+        return uncut(case.world, columns.position, columns.profit)
 
     def share(self, columns: Candidates, base: np.ndarray, limits: np.ndarray, want: float) -> np.ndarray:
         if self.worst == "survivor":

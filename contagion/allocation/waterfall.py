@@ -43,6 +43,7 @@ class Waterfall(Settlement):
         self._seen = 0  # roots before this one are closed or carried
         self.carried: dict[int, list[int]] = {}  # by venue row: roots that wait for a layer
         self.markets: dict[int, dict[int, float]] = {}  # by root: share of each instrument
+        self.cut_profit = np.zeros(len(world.state.accounts.balance))  # by account: of the profit it has now [USD]
         books, names = world.state.books, world.bookkeeper.ledger.layers
         self._unallocated = names.index("unallocated")
         self._venues = [venue for venue in world.venues.values() if venue.layers or venue.books]
@@ -163,9 +164,10 @@ class Waterfall(Settlement):
         else:
             self._fail(venue, 0.0, f"the takeover account still lacks money after {MAX_PASSES} passes")
         for takeover in takeovers:
-            if not waits:
+            carried = self._open_at(takeover) if waits else 0.0
+            if carried == 0.0:  # else what it earns stays with it: the deficits that went into it are still to be paid
                 pass_on_surplus(self.world, venue, takeover, self.evidence.gross)
-            check_takeover(self.world, takeover, self.evidence, self._open_at(takeover) if waits else 0.0)
+            check_takeover(self.world, takeover, self.evidence, carried)
         for instrument in [lot.instrument for lot in lots if len(lot.units) == 0]:
             del self.lots[instrument]
 

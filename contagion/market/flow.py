@@ -62,12 +62,16 @@ class Market:
         if filled * flow <= 0.0:
             return 0.0, equity_price, 0.0
         after = before + filled
-        area = after * impact.average(after, depth, factor) if after else 0.0
-        area -= before * impact.average(before, depth, factor) if before else 0.0
         base = 1.0 + (impact.impact(marked, depth, factor) if marked else 0.0)
         here = 1.0 + (impact.impact(before, depth, factor) if before else 0.0)
         there = 1.0 + (impact.impact(after, depth, factor) if after else 0.0)
-        average = math.log((1.0 + area / filled) / base)
+        if abs(filled) > 1e-6 * abs(before):
+            area = after * impact.average(after, depth, factor) if after else 0.0
+            area -= before * impact.average(before, depth, factor) if before else 0.0
+            paid = 1.0 + area / filled
+        else:
+            paid = 0.5 * (here + there)  # the difference of two areas would be rounding
+        average = math.log(paid / base)
         executed = mark * math.exp(float(instruments.sign[instrument]) * average)
         change = abs(float(instruments.delta[instrument])) * (executed - mark)
         if instruments.right[instrument]:

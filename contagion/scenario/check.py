@@ -130,8 +130,10 @@ def _check_shock(where: str, shock: Shock, scenario: Scenario) -> None:
         raise InputError(f"{where}.size", shock.size, "a relative move above -1")
     if kind == "depth_withdrawal" and not 0.0 <= shock.size <= 1.0:
         raise InputError(f"{where}.size", shock.size, "the share of depth that goes, 0 to 1")
-    if kind in ("theft", "volatility_jump") and shock.size < 0.0:
+    if kind == "theft" and shock.size < 0.0:
         raise InputError(f"{where}.size", shock.size, "a number that is not negative")
+    if kind == "volatility_jump" and shock.size <= 0.0:
+        raise InputError(f"{where}.size", shock.size, "a factor above 0")
 
 
 def _known(where: str, name: str | None, accepted: Collection[str]) -> None:

@@ -87,6 +87,46 @@ def test_a_deficit_is_carried_to_the_close():
     assert market.waterfall.carried == {} and market.balance("takeover") == 0.0
 
 
+def test_a_profit_is_cut_once_whatever_comes_later():
+    """The short is 15 * (94 - 90) = 60 up. It pays the 50 of the first; of the 25 of the second only the 10 left."""
+    traders = [
+        Trader("first", 50.0 - 1000.0, [10.0], [100.0]), Trader("second", 25.0 - 500.0, [5.0], [100.0]),
+        Trader("short", 300.0 + 15 * 94.0, [-15.0], [94.0]),
+    ]  # fmt: skip
+    market = build(traders, [("haircut", ProfitHaircut()), ("venue_equity", VenueEquity())], [100.0], equity=1000.0)
+    market.move(90.0)
+    roots = []
+    for name, units in (("first", 10.0), ("second", 5.0)):
+        roots.append(int(market.take_over(name)[0]))
+        market.trade("rest", "takeover", units, 90.0)
+        market.waterfall.allocate()
+        market.check()
+    assert market.paid() == {
+        ("short", "haircut", roots[0]): pytest.approx(50.0),
+        ("short", "haircut", roots[1]): pytest.approx(10.0),
+        ("perp", "venue_equity", roots[1]): pytest.approx(15.0),
+    }
+
+
+def test_what_a_takeover_account_earns_stays_while_deficits_wait():
+    """It lacks 50 until the third step; in the second it earns 10 * 8 = 80, which go to the fund when the 50 are borne:
+    2 * 15 = 30 by the short's profit at 98, 20 by nobody."""
+    market = two_longs([("haircut", ProfitHaircut(recognition="close", close_every=3))], fund=0.0)
+    market.take_over("first")
+    market.waterfall.allocate()
+    market.check()
+    market.open_step()
+    market.move(98.0)
+    market.trade("rest", "takeover", 10.0, 98.0)
+    market.waterfall.allocate()
+    market.check()
+    assert market.balance("takeover") == pytest.approx(30.0) and market.state.agents.cash[FUND] == 0.0
+    market.open_step()
+    market.waterfall.allocate()
+    market.check()
+    assert market.balance("takeover") == 0.0 and market.state.agents.cash[FUND] == pytest.approx(80.0)
+
+
 def clearing_house(layers, wallet: float = 1000.0) -> Market:
     """Defaulter, two survivors, who paid in 10, 20 and 10; the defaulter lacks 100 at 90."""
     traders = [
