@@ -191,7 +191,8 @@ def _check_price(case: Case, place: int, layer: AutoDeleverage | TearUp, item: T
 def check_losses(case: Case, place: int, item: Transfer, losses: float, expected: float) -> None:
     """Holders lost in a transfer what its price says. [USD]"""
     state, instrument = case.world.state, item.lots.instrument
-    gross = float(np.abs(item.units).sum()) * (item.price + float(state.instruments.value_price[instrument]))
+    # Funding is in the price, which it can take below zero.
+    gross = float(np.abs(item.units).sum()) * (abs(item.price) + abs(float(state.instruments.value_price[instrument])))
     if abs(losses - expected) > RELATIVE * max(1.0, settle_price(state, instrument) * gross):
         gap = losses - expected
         fail(case.world, case.venue.row, gap, f"layer {place} moves units at another price than the rule's")

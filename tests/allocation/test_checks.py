@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from allocation_market import VENUE, build, position
 
 from contagion.allocation.candidates import fill_by_rank
 from contagion.allocation.cash import InsuranceFund, ProfitHaircut, VenueEquity
+from contagion.allocation.checks import check_losses
 from contagion.allocation.layer import Case, Layer, Payment
 from contagion.allocation.positions import AutoDeleverage
 from contagion.errors import InvariantError
@@ -195,3 +197,15 @@ def test_a_second_root_of_an_account_in_one_step(opposite_sides):
 
 def test_fill_by_rank_of_nobody():
     assert fill_by_rank(np.zeros(0), np.zeros(0), 5.0).tolist() == []
+
+
+@pytest.mark.parametrize("price", [4.0, -4.0])
+def test_rounding_of_a_transfer_is_measured_by_its_notional_whatever_the_sign_of_the_price(price):
+    """Units of 1e6 at 4: the notional before and after is 8e6, so 1e-3 is rounding and 1e-2 is not."""
+    market = build([position("long", 100.0, 10.0, 100.0)], [("fund", InsuranceFund())], [100.0])
+    market.move(price)
+    case = SimpleNamespace(world=market.world, venue=market.world.venues["perp"])
+    item = SimpleNamespace(lots=SimpleNamespace(instrument=0), units=np.array([1e6]), price=price)
+    check_losses(case, 0, item, 1e-3, 0.0)
+    with pytest.raises(InvariantError, match="at another price"):
+        check_losses(case, 0, item, 1e-2, 0.0)
