@@ -252,6 +252,22 @@ class ContagionModel(LazyAgents, mesa.Model):
         """What has happened so far."""
         return self.recorder.result(self.seed, self.scenario)
 
+    @property
+    def datacollector(self) -> mesa.DataCollector:
+        """A collector of one's own, once set; else one that holds the rows of ``result.steps``, so batch runs work."""
+        own = self.__dict__.get("_own_collector")
+        if own is not None:
+            return own
+        rows = self.recorder.steps().drop(columns="step")
+        collector = mesa.DataCollector(model_reporters=dict.fromkeys(rows, "step_number"))
+        collector.model_vars = {name: column.tolist() for name, column in rows.items()}
+        collector._collection_steps = list(range(len(rows)))
+        return collector
+
+    @datacollector.setter
+    def datacollector(self, collector: mesa.DataCollector) -> None:
+        self.__dict__["_own_collector"] = collector
+
     # -- the exposure graph -------------------------------------------------------------------------------------
 
     def exposure_graph(self, traders: str = "all", *, stress: float | Mapping[str, float] | None = None):

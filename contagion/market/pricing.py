@@ -69,6 +69,9 @@ class Pricing:
         self._undo: dict[int, list] = {}
         self._withdrawn: dict[int, tuple[np.ndarray, float]] = {}  # depth withdrawals in force
         for shock in scenario.shocks:
+            if shock.at > scenario.steps:
+                late = f"{shock.kind} at step {shock.at} does not strike: the run has {scenario.steps} steps"
+                world.notes.append(late)
             self._schedule.setdefault(max(shock.at, 1), []).append(shock)  # due at the opening: the first step
         market = np.flatnonzero(state.assets.issuer < 0)
         self.n_market = len(market)  # USD and market assets come first

@@ -9,6 +9,7 @@ import mesa
 import numpy as np
 import pandas as pd
 import pytest
+from mesa_batches import batch
 from worlds import crisis, scenario
 
 from contagion.errors import InputError
@@ -119,9 +120,7 @@ def test_mesa_collects_data_from_the_model_and_its_agents() -> None:
 
 def test_batch_run_gives_a_row_per_parameter_value_and_seed() -> None:
     """Models stop by themselves after their scenario's steps, long before the thousand Mesa allows."""
-    found = mesa.batch_run(
-        Watched, parameters={"insurance_fund": [0.0, 1e6], "rng": [1, 2], "steps": 25}, display_progress=False
-    )
+    found = batch(Watched, {"insurance_fund": [0.0, 1e6], "steps": 25}, [1, 2])
     funds = {(row["insurance_fund"], row["rng"]): row["fund"] for row in found}
     assert len(found) == len(funds) == 4
     for (fund, seed), end in funds.items():
