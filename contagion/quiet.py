@@ -101,12 +101,12 @@ class QuietSteps:
         pricing, audit, recorder = model.pricing, model.audit, model.recorder
         state, memory = world.state, model.decisions.memory
         memory.count = _quiet_steps(
-            first, last, world.path, pricing.advance_columns(), pricing.reprice_columns(), memory.columns(),
-            memory.count, model.decisions.quote_columns(), audit.columns(), audit.settle_columns(), TOLERANCE,
+            first, last, world.path, pricing.advance_columns, pricing.reprice_columns, memory.columns(),
+            memory.count, model.decisions.quote_columns(), audit.columns, audit.settle_columns, TOLERANCE,
             audit.counts, state.instruments.flow, model.market.flow_at_mark, model.waterfall.marks,
             state.instruments.value_price, state.instruments.audited_price, state.assets.fundamental,
             state.assets.audited, world.bookkeeper.audited_settle, state.instruments.mark, state.instruments.depth,
-            recorder.columns(), self._funded, self._offsets, pricing.funding_columns(), funding,
+            recorder.columns(), self._funded, self._offsets, pricing.funding_columns, funding,
             audit.warned_rows, np.asarray(model.calls.answered, np.int64), self._call_columns(), self._end,
         )  # fmt: skip
         memory.step = int(self._end[0])

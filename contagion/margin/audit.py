@@ -7,6 +7,8 @@ units, receipts and payments say it must be. A difference stops the run.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from contagion.errors import InvariantError
@@ -87,11 +89,12 @@ class Audit:
         """
         if self.world.margin.moves:
             self.world.margin.refresh()
-        audit_agents(*self.columns())
+        audit_agents(*self.columns)
         self.conclude()
 
+    @cached_property
     def columns(self) -> tuple:
-        """Arguments of the pass over agents."""
+        """Arguments of the pass over agents, put together once: tables are written to, never replaced."""
         world, state = self.world, self.world.state
         agents, instruments, books = state.agents, state.instruments, state.books
         return (
@@ -133,7 +136,7 @@ class Audit:
 
     def _settle_suspects(self, count: int) -> None:
         """Compare the agents the pass could not settle by itself."""
-        columns = (count, *self.settle_columns())
+        columns = (count, *self.settle_columns)
         rows = self._suspects[:count]
         self._largest_gross[rows] = np.maximum(self._largest_gross[rows], self._suspect_gross[:count])
         wrong = settle_suspects(*columns, 0)
@@ -159,6 +162,7 @@ class Audit:
             )  # fmt: skip
         state.agents.worth[agent] = found
 
+    @cached_property
     def settle_columns(self) -> tuple:
         """Arguments of the comparison of suspects, but for their count."""
         state = self.world.state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numba as nb
 import numpy as np
@@ -204,7 +205,7 @@ class Pricing:
             from scipy.special import ndtri
 
             self.noise = self.noise_scale * ndtri(world.streams.uniforms("oracle noise", self._noise_keys, step))
-        _advance(*self.advance_columns())
+        _advance(*self.advance_columns)
         if self.has_funding:
             self._funding_row()
         self.reprice()
@@ -224,7 +225,7 @@ class Pricing:
         """The step's funding as one row a venue: it passes through the venue, account by account, inside the price."""
         bookkeeper = self.world.bookkeeper
         for venue, rows in self.funded:
-            total = _funding_paid(rows, *self.funding_columns())
+            total = _funding_paid(rows, *self.funding_columns)
             if total > 0.0:
                 bookkeeper.ledger.append_one(_MARK, _FUNDING, venue.row, venue.row, total)
                 bookkeeper.posted += 1
@@ -237,13 +238,14 @@ class Pricing:
         premium = float(instruments.basis[instrument] + instruments.temporary[instrument])
         return _funding_rate(premium, self.funding_interest[instrument], self.funding_cap[instrument])
 
-    # -- what the kernels read and write ------------------------------------------------------------------------
+    # -- what the kernels read and write, put together once: tables are written to, never replaced ------------
 
     def scheduled_steps(self) -> list[int]:
         """Steps at which a shock strikes or ends."""
         ends = [shock.at + shock.lasts for shock in self.world.scenario.shocks if shock.lasts]
         return sorted({*self._schedule, *ends, *(end + 1 for end in ends)})
 
+    @cached_property
     def advance_columns(self) -> tuple:
         """Arguments of the kernel that lets a step's time pass."""
         instruments = self.world.state.instruments
@@ -253,6 +255,7 @@ class Pricing:
             instruments.sign, self.funding_interest, self.funding_cap, self.funding_per_step,
         )  # fmt: skip
 
+    @cached_property
     def funding_columns(self) -> tuple:
         """Arguments of the kernel that adds up a step's funding, but for the rows of the venue."""
         instruments, state = self.world.state.instruments, self.world.state
@@ -262,6 +265,7 @@ class Pricing:
             state.assets.fundamental,
         )  # fmt: skip
 
+    @cached_property
     def reprice_columns(self) -> tuple:
         """Arguments of the kernel that freezes marks, but for the row of the path."""
         assets, instruments = self.world.state.assets, self.world.state.instruments
@@ -275,7 +279,7 @@ class Pricing:
 
     def reprice(self) -> None:
         """Freeze the marks of a round from index, impact and oracles."""
-        _reprice(self.world.path[self.world.step], *self.reprice_columns())
+        _reprice(self.world.path[self.world.step], *self.reprice_columns)
         if self.options is not None:
             self.options.revalue()
 
