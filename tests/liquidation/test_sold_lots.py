@@ -1,4 +1,4 @@
-"""What a takeover account sells comes out of the lots it had, not out of those of accounts taken over after the sale."""
+"""What a takeover account sells comes out of the lots it had, not of those of accounts taken over after the sale."""
 
 from __future__ import annotations
 
