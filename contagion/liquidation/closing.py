@@ -71,6 +71,8 @@ class Liquidation:
 
     def run(self, breached: np.ndarray) -> bool:
         """Close and take over; returns whether anything happened."""
+        if self._collateral.active:
+            self._collateral.open_round()  # sales of earlier rounds are in the market price by now
         happened = False
         if self._sales:
             self.world.bookkeeper.phase = Phase.LIQUIDATE

@@ -61,7 +61,7 @@ class Audit:
         self.rows_seen = 0
         self.breached = self._breached[:0]
         self.warned = self.warned_rows[:0]
-        instruments, books, positions = state.instruments, state.books, state.positions
+        instruments, positions = state.instruments, state.positions
         self._agent_columns = (
             state.agents.account_start, state.agents.holding_start, state.holdings.asset, state.holdings.units,
             state.assets.fundamental, state.assets.audited,
@@ -75,7 +75,6 @@ class Audit:
             instruments.tier_deduction, instruments.add_on,
         )  # fmt: skip
         self._position_columns = (positions.instrument, positions.units)
-        self._book_columns = (books.warning, self._settle, self._settle_audited, books.venue)
 
     # -- the audit ----------------------------------------------------------------------------------------------
 
