@@ -17,7 +17,7 @@ from contagion.agents.kernels import remember, requote
 from contagion.margin.audit import TOLERANCE
 from contagion.margin.kernels import audit_agents, out_of_range, settle_suspects
 from contagion.market.pricing import _advance, _funding_paid, _reprice
-from contagion.scenario.schema import Exchange
+from contagion.scenario.venues import Exchange
 from contagion.state.codes import Cause, InstrumentKind, Phase
 
 MARKS_A_STRETCH = 5_000_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.liquidation.collateral import CollateralSales
-from contagion.scenario.schema import Exchange
+from contagion.scenario.venues import Exchange
 from contagion.state.codes import Cause
 from contagion.state.world import Venue, World
 

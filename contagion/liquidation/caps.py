@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from contagion.scenario.schema import Caps
+from contagion.scenario.venues import Caps
 from contagion.state.world import World
 
 

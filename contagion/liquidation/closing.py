@@ -22,7 +22,7 @@ from contagion.liquidation.limits import fill_within, limit_prices
 from contagion.liquidation.proceeds import Fills, collect_fees
 from contagion.margin.prices import bankruptcy_prices
 from contagion.market.flow import Market
-from contagion.scenario.schema import Exchange
+from contagion.scenario.venues import Exchange
 from contagion.state.codes import AccountFlag, Cause, Phase
 from contagion.state.tables import State
 from contagion.state.world import Venue, World

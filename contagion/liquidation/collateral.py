@@ -8,7 +8,7 @@ import numpy as np
 
 from contagion.protocols.spot_market import SpotMarket
 from contagion.protocols.verbs import OUTSIDE, _change_units
-from contagion.scenario.schema import Exchange
+from contagion.scenario.venues import Exchange
 from contagion.state.codes import Cause, InstrumentKind
 from contagion.state.world import World
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.market.flow import Market
-from contagion.scenario.schema import Disposal
+from contagion.scenario.venues import Disposal
 from contagion.state.codes import Cause
 from contagion.state.world import World
 

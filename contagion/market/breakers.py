@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from contagion.scenario.schema import CircuitBreaker, Exchange
+from contagion.scenario.levers import CircuitBreaker
+from contagion.scenario.venues import Exchange
 from contagion.state.world import Venue, World
 
 

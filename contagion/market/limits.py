@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from contagion.scenario.schema import Exchange
+from contagion.scenario.venues import Exchange
 from contagion.state.codes import AccountFlag
 from contagion.state.world import World
 

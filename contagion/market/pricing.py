@@ -11,7 +11,7 @@ import numpy as np
 from contagion.errors import InputError
 from contagion.margin.option_book import OptionBook
 from contagion.margin.rules import funding_cap
-from contagion.scenario.schema import LendingPool
+from contagion.scenario.lending import LendingPool
 from contagion.state.codes import Cause, InstrumentKind, Phase
 from contagion.state.world import World
 from contagion.streams import content_key

@@ -8,7 +8,7 @@ import numpy as np
 
 from contagion.protocols import verbs
 from contagion.protocols.roles import groups_of
-from contagion.scenario.schema import Vault
+from contagion.scenario.issuers import Vault
 from contagion.state.world import Venue, World
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from contagion.margin.initial import free_margins, initial_terms
 from contagion.protocols.depositors import leaving_share
-from contagion.scenario.schema import Exchange
+from contagion.scenario.venues import Exchange
 from contagion.state.codes import AccountFlag, AgentKind, Cause
 from contagion.state.world import Venue, World
 

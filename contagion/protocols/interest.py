@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contagion.protocols import verbs
 from contagion.protocols.lending_rules import kinked_rate
-from contagion.scenario.schema import LendingPool
+from contagion.scenario.lending import LendingPool
 from contagion.state.codes import Cause
 from contagion.state.world import Venue, World
 

@@ -9,7 +9,7 @@ from contagion.protocols import verbs
 from contagion.protocols.keepers import Bid, Keepers
 from contagion.protocols.lending_rules import largest_repayment
 from contagion.protocols.unsafe_loans import Borrowers, UnsafeLoans
-from contagion.scenario.schema import LendingPool
+from contagion.scenario.lending import LendingPool
 from contagion.state.codes import InstrumentKind, Phase
 from contagion.state.world import World
 

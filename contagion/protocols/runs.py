@@ -10,7 +10,7 @@ from contagion.protocols import verbs
 from contagion.protocols.depositors import Line
 from contagion.protocols.exchange_runs import ILLIQUID, ExchangeRuns, free_margin, liquid_settlement
 from contagion.protocols.interest import utilisation
-from contagion.scenario.schema import Vault
+from contagion.scenario.issuers import Vault
 from contagion.state.codes import AccountFlag
 from contagion.state.world import Venue, World
 

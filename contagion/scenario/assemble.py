@@ -11,10 +11,12 @@ from contagion.scenario.accounts import absorb_imbalance, close_books, fund_make
 from contagion.scenario.balance_sheets import BalanceSheets, lay_out_holdings, net_worth
 from contagion.scenario.check import check_references
 from contagion.scenario.default_funds import fund_clearing_houses
+from contagion.scenario.issuers import Vault
 from contagion.scenario.layout import Layout, lay_out
 from contagion.scenario.plans import Plan, account_keys, plan_groups
 from contagion.scenario.policy import apply_limits, cut_loans, with_collateral_weights
-from contagion.scenario.schema import Exchange, Scenario, Vault
+from contagion.scenario.schema import Scenario
+from contagion.scenario.venues import Exchange
 from contagion.state.bookkeeper import Bookkeeper
 from contagion.state.codes import AccountFlag, AgentKind, InstrumentKind
 from contagion.state.ledger import Ledger

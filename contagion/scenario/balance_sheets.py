@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.errors import InputError
+from contagion.scenario.issuers import Vault
 from contagion.scenario.layout import Layout
+from contagion.scenario.lending import LendingPool
 from contagion.scenario.plans import Plan
-from contagion.scenario.schema import Exchange, LendingPool, Scenario, Vault
+from contagion.scenario.schema import Scenario
+from contagion.scenario.venues import Exchange
 from contagion.state.codes import InstrumentKind
 from contagion.state.tables import Accounts, Agents, Assets, Books, Holdings, Loans, Positions
 

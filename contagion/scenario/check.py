@@ -10,9 +10,12 @@ import numpy as np
 from contagion.allocation.order import check_waterfall
 from contagion.errors import InputError
 from contagion.margin.rules import Portfolio
+from contagion.scenario.issuers import Vault
 from contagion.scenario.layout import lay_out
+from contagion.scenario.lending import LendingPool
 from contagion.scenario.plans import group_names, plan_groups
-from contagion.scenario.schema import Exchange, LendingPool, Scenario, Shock, Vault
+from contagion.scenario.schema import Scenario, Shock
+from contagion.scenario.venues import Exchange
 from contagion.scenario.waterfalls import check_candidates
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.allocation.clearing_house import cover
-from contagion.scenario.schema import DefaultFundTerms, Exchange
+from contagion.scenario.venues import DefaultFundTerms, Exchange
 from contagion.state.codes import AccountFlag, InstrumentKind
 from contagion.state.tables import Accounts, Agents, Books, Instruments, Loans, Positions
 

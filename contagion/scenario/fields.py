@@ -43,3 +43,9 @@ class Strict(BaseModel):
     """Frozen, and a misspelt key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Fund(Strict):
+    """Ring-fenced money of a venue or protocol."""
+
+    size: Money = 0.0

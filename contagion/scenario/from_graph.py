@@ -14,10 +14,13 @@ from contagion.network.generators import generate_graph
 from contagion.network.io import read_graph
 from contagion.scenario.assemble import assemble
 from contagion.scenario.graph_traders import trader_of
+from contagion.scenario.issuers import Vault
 from contagion.scenario.layout import FUND_NAME, RESERVE_NAME
+from contagion.scenario.lending import LendingPool
 from contagion.scenario.loader import load_scenario
 from contagion.scenario.plans import group_names
-from contagion.scenario.schema import Exchange, LendingPool, Scenario, Vault
+from contagion.scenario.schema import Scenario
+from contagion.scenario.venues import Exchange
 from contagion.streams import Streams
 
 OUTSIDE = "outside"

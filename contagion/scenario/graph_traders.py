@@ -8,9 +8,10 @@ from typing import Any
 
 from contagion.errors import InputError
 from contagion.network.exposures import exposure_amount
+from contagion.scenario.members import Traders
 from contagion.scenario.plans import group_names
 from contagion.scenario.rules import rule_class
-from contagion.scenario.schema import Scenario, Traders
+from contagion.scenario.schema import Scenario
 
 Edges = list[tuple[str, str, float, dict[str, Any]]]
 _COPIED = ("long_share", "delay", "margin")

@@ -9,7 +9,10 @@ import numpy as np
 from contagion.errors import InputError
 from contagion.margin.option_book import open_options
 from contagion.margin.rules import AddOn, Margin, Portfolio, Tiers, deductions
-from contagion.scenario.schema import Contract, Exchange, LendingPool, Scenario, Vault
+from contagion.scenario.issuers import Vault
+from contagion.scenario.lending import LendingPool
+from contagion.scenario.schema import Scenario
+from contagion.scenario.venues import Contract, Exchange
 from contagion.state.codes import AgentKind, InstrumentKind
 from contagion.state.tables import Assets, Books, Instruments
 

@@ -9,9 +9,10 @@ from pydantic import BaseModel
 
 from contagion.errors import InputError
 from contagion.scenario.check import nearest
+from contagion.scenario.fields import Fund
 from contagion.scenario.plans import group_names
 from contagion.scenario.rules import RuleSpec, rule_class
-from contagion.scenario.schema import Fund, Scenario
+from contagion.scenario.schema import Scenario
 
 NAMED_SECTIONS = ("assets", "exchanges", "protocols")
 Step = str | int

@@ -12,8 +12,11 @@ import numpy as np
 from contagion.agents.population import lognormal, pareto_sizes
 from contagion.errors import InputError
 from contagion.scenario.layout import Layout
+from contagion.scenario.lending import LendingPool
+from contagion.scenario.members import Traders
 from contagion.scenario.rules import RuleSpec, rule_class
-from contagion.scenario.schema import Exchange, LendingPool, Scenario, Traders
+from contagion.scenario.schema import Scenario
+from contagion.scenario.venues import Exchange
 from contagion.streams import Streams, content_key, member_keys, mix
 
 ROLES = ("market_maker", "borrower", "keeper", "depositor", "hedger", "liquidator")

@@ -7,8 +7,10 @@ import numpy as np
 from contagion.errors import InputError
 from contagion.scenario.accounts import INITIAL_SLACK
 from contagion.scenario.layout import Layout, lay_out
+from contagion.scenario.lending import LendingPool
 from contagion.scenario.plans import Plan
-from contagion.scenario.schema import Contract, Exchange, LendingPool, Scenario, Tier
+from contagion.scenario.schema import Scenario
+from contagion.scenario.venues import Contract, Exchange, Tier
 from contagion.state.codes import AccountFlag, InstrumentKind
 from contagion.state.tables import Accounts, Loans, Positions
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contagion.errors import InputError
-from contagion.scenario.schema import Exchange, LendingPool
+from contagion.scenario.lending import LendingPool
+from contagion.scenario.venues import Exchange
 
 OF_CONTRACTS = frozenset({
     "auto_deleverage", "profit_haircut", "variation_margin_haircut", "period_clawback", "balance_haircut",

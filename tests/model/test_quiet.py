@@ -8,7 +8,7 @@ from benchmarks.scenarios import exchange_only
 from contagion.model import ContagionModel
 from contagion.quiet import QuietSteps
 from contagion.scenario.loader import load_scenario
-from contagion.scenario.schema import Funding
+from contagion.scenario.venues import Funding
 
 
 def worlds():
