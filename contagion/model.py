@@ -108,6 +108,7 @@ class ContagionModel(LazyAgents, mesa.Model):
         self.audit.run()
         world.state.agents.opening[:] = world.state.agents.worth
         self.decisions.update_quotes()
+        self.recorder.open()
 
     # -- a step -------------------------------------------------------------------------------------------------
 

@@ -152,7 +152,7 @@ def _quiet_steps(
     offsets, funding_columns, funding, warned, answered, calls, end,
 ):  # fmt: skip
     first = step
-    values, tracked, worth, index, owed, shortfall, row = record
+    values, tracked, worth, index, owed, shortfall, row, quoted = record
     while step < last:
         step += 1
         marks[:] = value_price
@@ -186,6 +186,10 @@ def _quiet_steps(
         values[here, 4 : 4 + n] = index[1:]
         for t in range(len(tracked)):
             values[here, 4 + n + t] = worth[tracked[t]]
+        n += 4 + len(tracked)
+        for q in range(len(quoted)):
+            values[here, n + q] = mark[quoted[q]]
+            values[here, n + len(quoted) + q] = depth[quoted[q]]
     marks[:] = value_price
     end[0], end[1] = step, 0
     return remembered

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,16 +23,22 @@ import pyarrow.parquet as pq
 from contagion.errors import ContagionError, InputError
 from contagion.provenance import provenance, scenario_hash
 
-TABLES = ("steps", "rounds", "ledger", "agents", "facts")
+TABLES = ("steps", "rounds", "ledger", "agents", "facts", "burden", "exposures")
 MANIFEST = "manifest.json"
 FORMAT = 1
 
 FACT_COLUMNS = {"name": str, "observed": float, "simulated": float, "unit": str, "role": str, "source": str}
+BURDEN_COLUMNS = {"origin": str, "bearer": str, "amount": float}
+EXPOSURE_COLUMNS = {"when": str, "creditor": str, "debtor": str, "kind": str, "amount": float}
 FREE_FOLDER = "a folder that is new or empty"
 
 
-def _no_facts() -> pd.DataFrame:
-    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in FACT_COLUMNS.items()})
+def _no_rows(columns: Mapping[str, type]) -> Callable[[], pd.DataFrame]:
+    return lambda: pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.items()})
+
+
+_LATER_TABLES = {"burden": _no_rows(BURDEN_COLUMNS), "exposures": _no_rows(EXPOSURE_COLUMNS)}
+"""Tables that folders written by earlier versions lack."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,6 +58,11 @@ class RunResult:
     facts : DataFrame
         Observed facts of the event beside simulated values: name, observed, simulated, unit, role (``input`` or
         ``check``), source.
+    burden : DataFrame
+        Socialised losses from the venue where they arose to who bore them in the end: origin, bearer, amount [USD].
+    exposures : DataFrame
+        The exposure graph at the opening and at the end: when (``start`` or ``end``), creditor, debtor, kind, amount
+        [USD]. Empty where ledger rows were not kept.
     manifest : dict
         What ran: scenario as plain values, its hash, seed, steps done, whether the run finished, warnings.
     """
@@ -61,8 +72,10 @@ class RunResult:
     rounds: pd.DataFrame
     ledger: pd.DataFrame
     agents: pd.DataFrame
-    facts: pd.DataFrame = field(default_factory=_no_facts)
+    facts: pd.DataFrame = field(default_factory=_no_rows(FACT_COLUMNS))
     manifest: dict[str, Any] = field(default_factory=dict)
+    burden: pd.DataFrame = field(default_factory=_LATER_TABLES["burden"])
+    exposures: pd.DataFrame = field(default_factory=_LATER_TABLES["exposures"])
 
     def __repr__(self) -> str:
         name, seed = self.manifest.get("scenario", {}).get("name", "unnamed"), self.manifest.get("seed")
@@ -165,7 +178,12 @@ def load(folder: str | os.PathLike[str]) -> RunResult:
         if isinstance(error, InputError):
             raise
         raise InputError("results", str(folder), f"{accepted}; its {MANIFEST} is damaged") from error
-    frames = {name: _read_table(folder / f"{name}.parquet", files) for name in ("outcomes", *TABLES)}
+    frames = {
+        name: _LATER_TABLES[name]()
+        if name in _LATER_TABLES and f"{name}.parquet" not in files
+        else _read_table(folder / f"{name}.parquet", files)
+        for name in ("outcomes", *TABLES)
+    }
     outcomes = frames.pop("outcomes")
     return RunResult(outcomes=dict(zip(outcomes["name"], outcomes["value"], strict=True)), manifest=manifest, **frames)
 

@@ -65,16 +65,34 @@ def graph_of(
         An unknown choice, asset, or a move that is not above -1.
     """
     choice("traders", traders, ("all", "groups", "none"))
-    edges = _Edges()
-    _accounts(world, edges, stress)
-    _claims(world, edges)
-    _loans(world, edges)
-    _funds(world, edges)
+    edges = _all_edges(world, stress)
     names, node_of, nodes = _nodes(world, traders)
     graph = nx.MultiDiGraph(step=world.step)
     graph.add_nodes_from(zip(names, nodes, strict=True))
     graph.add_edges_from(edges.between(names, node_of))
     return graph
+
+
+def exposures_of(world: World) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The edges of :func:`graph_of` by kind: rows of creditors, rows of debtors, amounts [USD]. Potential ones are out.
+
+    Takes a few array operations, where a graph takes a dictionary for each edge.
+    """
+    parts = _all_edges(world, None).parts
+    kinds = dict.fromkeys(kind for kind, *_ in parts if kind != "potential")
+    return {
+        kind: tuple(np.concatenate([part[column] for part in parts if part[0] == kind]) for column in (1, 2, 3))
+        for kind in kinds
+    }
+
+
+def _all_edges(world: World, stress: float | Mapping[str, float] | None) -> _Edges:
+    edges = _Edges()
+    _accounts(world, edges, stress)
+    _claims(world, edges)
+    _loans(world, edges)
+    _funds(world, edges)
+    return edges
 
 
 @dataclass

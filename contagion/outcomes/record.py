@@ -7,10 +7,12 @@ import pandas as pd
 
 from contagion.margin.position_prices import distance_to_liquidation
 from contagion.outcomes.cascades import cascade_outcomes
+from contagion.outcomes.exposures import ExposureEnds
 from contagion.outcomes.incidence import Incidence
 from contagion.outcomes.run import outcomes_of
+from contagion.outcomes.tables import loss_table, notionals
 from contagion.results import RunResult, describe_run
-from contagion.state.codes import AgentKind
+from contagion.state.codes import AgentKind, InstrumentKind
 from contagion.state.world import World
 
 ROUND_COLUMNS = (
@@ -26,6 +28,7 @@ class Recorder:
         self.world = world
         world.incidence = Incidence(world)
         state = world.state
+        self._exposures = ExposureEnds(world)
         self._n_assets = len(state.assets.names)
         self._tracked = np.flatnonzero(np.isin(state.agents.kind, (AgentKind.FUND, AgentKind.EXCHANGE)))
         self._claims = np.flatnonzero(state.assets.issuer >= 0)
@@ -35,6 +38,14 @@ class Recorder:
         )  # fmt: skip
         names = [f"price.{name}" for name in state.assets.names[1:]]
         names += [f"net_worth.{state.agents.names[row]}" for row in self._tracked]
+        # What a venue's own book shows: of contracts, without options, whose prices are not their underlying's.
+        kinds = state.instruments.kind
+        self._quoted = np.flatnonzero((kinds == InstrumentKind.LINEAR) | (kinds == InstrumentKind.INVERSE))
+        for word in ("mark", "depth"):
+            names += [f"{word}.{state.instruments.names[row]}" for row in self._quoted]
+        self._inverse = [
+            f"mark.{state.instruments.names[row]}" for row in self._quoted if kinds[row] == InstrumentKind.INVERSE
+        ]
         names += [f"redemption.{state.assets.names[row]}" for row in self._claims]
         self._names = ["rounds", "breached", "owed", "shortfall", *names]
         self._values = np.empty((world.scenario.steps, len(self._names)))
@@ -45,6 +56,10 @@ class Recorder:
         self._roots = 0
         self._before: dict[str, float] = {}
         self._before_step = 0
+
+    def open(self) -> None:
+        """The world is complete, and no step has been made."""
+        self._exposures.open()
 
     def round(self, number: int, breached: int) -> None:
         """One cascade round that did something."""
@@ -65,8 +80,10 @@ class Recorder:
         row[2], row[3] = state.books.owed.sum(), state.books.shortfall.sum()
         end = 4 + self._n_assets - 1
         row[4:end] = state.assets.index[1:]
-        row[end : end + len(self._tracked)] = state.agents.worth[self._tracked]
-        row[end + len(self._tracked) :] = state.assets.redemption[self._claims]
+        row[end : (end := end + len(self._tracked))] = state.agents.worth[self._tracked]
+        row[end : (end := end + len(self._quoted))] = state.instruments.mark[self._quoted]
+        row[end : (end := end + len(self._quoted))] = state.instruments.depth[self._quoted]
+        row[end:] = state.assets.redemption[self._claims]
         if world.step_counters:
             self._counts[self._done] = [world.step_counters.get(name, 0.0) for name in self._counted]
         roots = world.bookkeeper.deficits.amount
@@ -80,8 +97,9 @@ class Recorder:
         state = self.world.state
         books = state.books
         return (
-            self._values, self._tracked, state.agents.worth, state.assets.index, books.owed, books.shortfall, self._done
-        )
+            self._values, self._tracked, state.agents.worth, state.assets.index, books.owed, books.shortfall,
+            self._done, self._quoted,
+        )  # fmt: skip
 
     def skip(self, steps: int) -> None:
         """Rows of this many quiet steps have been written through :meth:`columns`."""
@@ -90,9 +108,12 @@ class Recorder:
     # -- results ------------------------------------------------------------------------------------------------
 
     def steps(self) -> pd.DataFrame:
-        """One row a step: rounds, breaches, prices [USD], net worths [USD], redemption values [USD], counts."""
+        """One row a step: rounds, breaches, index prices [USD], net worths [USD], each venue's marks [USD] and quoted
+        depths [USD for a move of 1%], redemption values [USD], counts.
+        """
         done = self._done
         frame = pd.DataFrame(self._values[:done], columns=self._names)
+        frame[self._inverse] = 1.0 / frame[self._inverse]
         frame.insert(0, "step", np.arange(1, done + 1))
         frame["deficit"] = self._deficits[:done]
         for column, name in enumerate(self._counted):
@@ -108,9 +129,11 @@ class Recorder:
             ROUND_COLUMNS[3:], "float64"))
 
     def agents(self) -> pd.DataFrame:
-        """Final state, one row an agent: who it is, its status, opening and final net worth, cash, burden. [USD]
+        """Final state, one row an agent: who it is, its status, opening and final net worth, cash, notional,
+        burden. [USD]
 
         ``burden`` is what it bore of socialised losses in the end (:class:`~contagion.outcomes.incidence.Burden`);
+        ``opening_notional`` and ``notional`` are those of its contracts and collateral, long or short, debt left out;
         ``liquidation_distance`` the smallest move of one contract that would bring it to liquidation [1].
         """
         state = self.world.state
@@ -122,6 +145,7 @@ class Recorder:
         ordinal = np.arange(state.first_trader, state.n_agents) - state.group_start[traders]
         names = np.concatenate([names, [f"{state.group_names[g]}:{o}" for g, o in zip(traders, ordinal, strict=True)]])
         status = [", ".join(word for bit, word in STATUS.items() if value & bit) for value in agents.status.tolist()]
+        opening_notional, notional = notionals(self.world)
         return pd.DataFrame(
             {
                 "agent": pd.array(names, dtype="str"),
@@ -132,8 +156,22 @@ class Recorder:
                 "net_worth": agents.worth,
                 "change": agents.worth - agents.opening,
                 "cash": agents.cash,
+                "opening_notional": opening_notional,
+                "notional": notional,
                 "liquidation_distance": distance_to_liquidation(state),
                 "burden": self.world.incidence.burden().by_agent,
+            }
+        )
+
+    def burden(self) -> pd.DataFrame:
+        """:func:`~contagion.outcomes.tables.loss_table` with a row for each pair: origin, bearer, amount [USD]."""
+        table = loss_table(self.world)
+        origin, bearer = np.nonzero(table.to_numpy() > 0.0)
+        return pd.DataFrame(
+            {
+                "origin": pd.array(table.index[origin], dtype="str"),
+                "bearer": pd.array(table.columns[bearer], dtype="str"),
+                "amount": table.to_numpy()[origin, bearer],
             }
         )
 
@@ -161,4 +199,7 @@ class Recorder:
         if world.price_files:
             manifest["price_files"] = world.price_files
         ledger = world.bookkeeper.ledger.frame(world.state.agent_name)
-        return RunResult(outcomes, self.steps(), self.rounds(), ledger, self.agents(), facts, manifest)
+        return RunResult(
+            outcomes, self.steps(), self.rounds(), ledger, self.agents(), facts, manifest, self.burden(),
+            self._exposures.frame(),
+        )  # fmt: skip

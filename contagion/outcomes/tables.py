@@ -81,6 +81,19 @@ def burden_by(world: World, by: By) -> pd.DataFrame:
     return table[table["agents"] > 0]
 
 
+def notionals(world: World) -> tuple[np.ndarray, np.ndarray]:
+    """Gross notional of contracts and collateral of each agent at the opening and now, debt left out. [USD]"""
+    state, seen = world.state, world.incidence
+    positions, instruments = state.positions, state.instruments
+    owner = state.accounts.owner[positions.account]
+    counted = (instruments.kind != InstrumentKind.DEBT)[positions.instrument]
+    now = instruments.mark * state.assets.fundamental[state.books.settle[instruments.book]]
+    opening = np.abs(seen.opening_units * seen.opening_unit_value[positions.instrument])
+    current = np.abs(positions.units * now[positions.instrument])
+    sums = [np.bincount(owner, np.where(counted, value, 0.0), state.n_agents) for value in (opening, current)]
+    return sums[0], sums[1]
+
+
 def _opening_class(world: World, by: str) -> tuple[np.ndarray, list[str]]:
     """Class of each trader by its contracts at the opening, and the names of the classes."""
     state, seen = world.state, world.incidence
