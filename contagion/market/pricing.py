@@ -11,10 +11,10 @@ import numpy as np
 from contagion.errors import InputError
 from contagion.margin.option_book import OptionBook
 from contagion.margin.rules import funding_cap
-from contagion.scenario.lending import LendingPool
+from contagion.market.oracles import Oracles
+from contagion.scenario.venues import Exchange
 from contagion.state.codes import Cause, InstrumentKind, Phase
 from contagion.state.world import World
-from contagion.streams import content_key
 
 _LINEAR, _OPTION, _INVERSE, _SPOT, _DEBT = (int(kind) for kind in InstrumentKind)
 _MARK, _FUNDING = Phase.MARK, Cause.FUNDING
@@ -40,16 +40,9 @@ class Pricing:
         self.follows_index = np.zeros(rows, np.bool_)
         self.funding_interest, self.funding_cap = np.zeros(rows), np.zeros(rows)
         self.funding_per_step = np.zeros(rows)  # share of a funding interval
-        self.latency = np.zeros(rows, np.int64)
-        self.heartbeat = np.zeros(rows, np.int64)
-        self.deviation = np.zeros(rows)
-        self.noise_scale = np.zeros(rows)
-        self.source = np.zeros(rows, np.int64)  # 0 market, 1 redemption, 2 fixed
-        self.manipulated = np.zeros(rows)  # log factor on what the oracle publishes
-        self.frozen_until = np.full(rows, -1, np.int64)
         self.volatility_factor = np.ones(assets)
         for venue in world.venues.values():
-            for row in venue.instruments:
+            for row in venue.instruments if isinstance(venue.spec, Exchange) else ():
                 self._read_rules(venue.spec, row, seconds)
         self.has_funding = bool(self.funding_per_step.any())
         funded = [
@@ -57,12 +50,7 @@ class Pricing:
             for venue in world.venues.values()
         ]
         self.funded = [(venue, np.array(rows_of)) for venue, rows_of in funded if rows_of]
-        self.has_oracles = any(isinstance(venue.spec, LendingPool) for venue in world.venues.values())
-        self.has_noise = bool(self.noise_scale.any())
-        self.noise = np.zeros(rows)
-        self._noise_keys = np.array([content_key("oracle", name) for name in state.instruments.names], np.uint64)
-        self.history = np.empty((int(self.latency.max(initial=0)) + 1, 2, assets))
-        self.history[:, 0], self.history[:, 1] = state.assets.market, state.assets.redemption
+        self.oracles = Oracles(world)
         self.options = OptionBook(world) if (state.instruments.kind == _OPTION).any() else None
         self.jumps = np.zeros(assets)  # log price gaps of shocks so far
         self.extrema = np.vstack([state.assets.index, state.assets.index])  # low and high of the index so far
@@ -77,18 +65,8 @@ class Pricing:
         market = np.flatnonzero(state.assets.issuer < 0)
         self.n_market = len(market)  # USD and market assets come first
 
-    def _read_rules(self, spec, row: int, seconds: float) -> None:
-        instruments, asset = self.world.state.instruments, int(self.world.state.instruments.asset[row])
-        if isinstance(spec, LendingPool):
-            name = self.world.state.assets.names[asset]
-            terms = spec.collateral.get(name)
-            oracle = terms.oracle if terms is not None and terms.oracle is not None else spec.oracle
-            self.latency[row] = oracle.latency
-            self.heartbeat[row] = max(1, math.ceil(oracle.heartbeat.total_seconds() / seconds))
-            self.deviation[row] = oracle.deviation
-            self.noise_scale[row] = oracle.noise
-            self.source[row] = ("market", "redemption", "fixed").index(oracle.source)
-            return
+    def _read_rules(self, spec: Exchange, row: int, seconds: float) -> None:
+        instruments = self.world.state.instruments
         self.arbitrage_speed[row] = spec.arbitrage.speed
         self.arbitrage_capacity[row] = math.inf if spec.arbitrage.capacity is None else spec.arbitrage.capacity
         self.follows_index[row] = spec.mark == "index" or instruments.kind[row] == _SPOT
@@ -165,12 +143,14 @@ class Pricing:
         self.volatility_factor[column] /= size
 
     def _oracle_freeze(self, shock, step: int) -> None:
-        self.frozen_until[self._rows(shock)] = step + shock.lasts - 1 if shock.lasts else len(self.world.path) + 1
+        until = step + shock.lasts - 1 if shock.lasts else len(self.world.path) + 1
+        self.oracles.frozen_until[self._rows(shock)] = until
 
     def _oracle_manipulation(self, shock, step: int) -> None:
         rows = self._rows(shock)
-        self.manipulated[rows] += math.log1p(shock.size)
-        self._later(shock, step, lambda: np.subtract.at(self.manipulated, rows, math.log1p(shock.size)))
+        manipulated = self.oracles.manipulated
+        manipulated[rows] += math.log1p(shock.size)
+        self._later(shock, step, lambda: np.subtract.at(manipulated, rows, math.log1p(shock.size)))
 
     def _depth_withdrawal(self, shock, step: int) -> None:
         makers = self.world.state.makers
@@ -199,26 +179,14 @@ class Pricing:
 
     def advance(self, step: int) -> None:
         """Time passes: impact decays, arbitrage closes part of the basis, funding accrues, oracles publish."""
-        state, world = self.world.state, self.world
-        assets, instruments = state.assets, state.instruments
-        if self.has_noise:
-            from scipy.special import ndtri
-
-            self.noise = self.noise_scale * ndtri(world.streams.uniforms("oracle noise", self._noise_keys, step))
         _advance(*self.advance_columns)
         if self.has_funding:
             self._funding_row()
         self.reprice()
         if self.options is not None:
             self.options.expire()
-        if self.has_oracles:
-            self.history[step % len(self.history), 0] = assets.market
-            self.history[step % len(self.history), 1] = assets.redemption
-            _publish(
-                step, self.history, instruments.asset, instruments.kind, instruments.oracle, instruments.oracle_step,
-                self.latency, self.heartbeat, self.deviation, self.source, self.manipulated, self.noise,
-                self.frozen_until,
-            )  # fmt: skip
+        if self.oracles.any:
+            self.oracles.publish(step)
             self.reprice()
 
     def _funding_row(self) -> None:
@@ -347,22 +315,3 @@ def _reprice(
             growth = debt_index[k] if kind[k] == _DEBT else 1.0
             mark[k] = equity_price[k] = oracle[k] * growth
             value_price[k] = fundamental[a] * growth
-
-
-@nb.njit(cache=True)
-def _publish(
-    step, history, asset, kind, oracle, oracle_step, latency, heartbeat, deviation, source, manipulated, noise,
-    frozen_until,
-):  # fmt: skip
-    depth = len(history)
-    for k in range(len(oracle)):
-        if kind[k] != _SPOT and kind[k] != _DEBT:
-            continue
-        if source[k] == 2 or step <= frozen_until[k]:
-            continue
-        seen = max(step - latency[k], 0)
-        price = history[seen % depth, 1 if source[k] == 1 else 0, asset[k]] * math.exp(manipulated[k] + noise[k])
-        moved = abs(price / oracle[k] - 1.0) >= deviation[k] if oracle[k] > 0.0 else price != oracle[k]
-        if moved or step - oracle_step[k] >= heartbeat[k]:
-            oracle[k] = price
-            oracle_step[k] = step
