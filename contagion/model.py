@@ -178,7 +178,7 @@ class ContagionModel(LazyAgents, mesa.Model):
         happened = False
         if len(self.audit.breached) or self.liquidation.has_inventory:
             happened |= self.liquidation.run(self.audit.breached)
-        if len(self.audit.breached):
+        if len(self.audit.breached) or self.lending.busy:
             happened |= self.lending.liquidate()
         world.bookkeeper.phase = _ALLOCATE
         happened |= self.waterfall.allocate()

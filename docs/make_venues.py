@@ -46,7 +46,8 @@ the terms of collateral at lending pools by the weight of the asset (`collateral
 
 COLUMNS = {
     "margin": ("margin", "contracts.BTC", "contracts.*", "countercyclical", "collateral.ETH"),
-    "engine": ("liquidation.engine", "liquidation.limit", "liquidation.takeover_below", "close_factor"),
+    "engine": ("liquidation.engine", "liquidation.limit", "liquidation.takeover_below", "liquidation.design",
+               "liquidation.close_factor"),
     "fund [USD]": ("insurance_fund.size", "default_fund.cover"),
     "waterfall": ("waterfall",),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.market.flow import Market
-from contagion.scenario.venues import Disposal
+from contagion.scenario.venues import Disposal, Exchange
 from contagion.state.codes import Cause
 from contagion.state.world import World
 
@@ -48,7 +48,7 @@ class TakeoverSales:
         self._sold: set[int] = set()  # those that have sold their part in this step
         self._rules: dict[int, Disposal] = {
             venue.row: venue.spec.liquidation.disposal
-            for venue in world.venues.values() if hasattr(venue.spec, "liquidation")
+            for venue in world.venues.values() if isinstance(venue.spec, Exchange)
         }  # fmt: skip
 
     def __bool__(self) -> bool:

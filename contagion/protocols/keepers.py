@@ -27,6 +27,8 @@ class Bid:
     price: float  # oracle price of it [USD per unit]
     bonus: float  # [1]
     most: float  # largest repayment [USD]
+    fee: float = 0.0  # share of what is seized that goes to the pool's reserve [1]
+    partial: float = math.inf  # largest repayment below `most` [USD]
 
 
 @dataclass(slots=True)
@@ -105,7 +107,7 @@ class Keepers:
                 if self._most_gain(keeper, bid, most) <= gain:
                     continue
                 for share in _SIZES:
-                    offer = self._evaluate(keeper, bid, share * most)
+                    offer = self._evaluate(keeper, bid, _allowed(bid, share * most))
                     if offer is not None and offer[0] > gain:
                         gain, choice = offer[0], (keeper, bid, *offer[1:])
             if choice is not None:
@@ -116,7 +118,7 @@ class Keepers:
     def _most_gain(self, keeper: Keeper, bid: Bid, most: float) -> float:
         """No repayment gains more than this: all of it sold at the price of the first unit. [USD]"""
         price = self.market.top(bid.asset, self._depth(keeper, bid.asset))
-        return most * ((1.0 + bid.bonus) * price / bid.price - 1.0) - keeper.gas
+        return most * ((1.0 + bid.bonus) * (1.0 - bid.fee) * price / bid.price - 1.0) - keeper.gas
 
     def done(self, keeper: Keeper, bid: Bid, units: float) -> None:
         """A keeper did what :meth:`best` said."""
@@ -127,15 +129,19 @@ class Keepers:
 
     def _evaluate(self, keeper: Keeper, bid: Bid, repaid: float) -> tuple[float, float, float, float] | None:
         """Gain after gas, debt repaid, units seized and sale price of a repayment; less if the book takes less."""
+        kept = 1.0 - bid.fee
         units = min(bid.units, repaid * (1.0 + bid.bonus) / bid.price)
-        filled, price = self.market.quote(bid.asset, units, self._depth(keeper, bid.asset))
+        filled, price = self.market.quote(bid.asset, units * kept, self._depth(keeper, bid.asset))
         if filled <= 0.0:
             return None
-        if filled < units * (1.0 - 1e-12):
-            units, repaid = filled, filled * bid.price / (1.0 + bid.bonus)
+        if filled < units * kept * (1.0 - 1e-12):
+            units = filled / kept
+            repaid = units * bid.price / (1.0 + bid.bonus)
+            if repaid > bid.partial:
+                return None
         elif units > bid.units * (1.0 - 1e-12):
             units = bid.units
-        return units * price - repaid - keeper.gas, repaid, units, price
+        return units * kept * price - repaid - keeper.gas, repaid, units, price
 
     def _depth(self, keeper: Keeper, asset: int) -> float:
         """Stated, else the greatest depth quoted in contracts on the asset, else without limit. [USD]"""
@@ -144,3 +150,8 @@ class Keepers:
         instruments = self.world.state.instruments
         quoted = instruments.depth[instruments.asset == asset]
         return float(quoted.max()) if len(quoted) and quoted.max() > 0.0 else math.inf
+
+
+def _allowed(bid: Bid, repaid: float) -> float:
+    """The largest repayment of at most this size that the bid allows. [USD]"""
+    return repaid if repaid >= bid.most else min(repaid, bid.partial)

@@ -38,6 +38,15 @@ def largest_repayment(
     return min(debt, close_factor * (debt if total_debt is None else total_debt))
 
 
+def largest_partial(debt: float, collateral: float, least_left: float) -> tuple[float, float]:
+    """Most debt repaid and most collateral taken by a liquidation that leaves some of both. [USD]
+
+    Each must leave at least `least_left`; beyond that only all of the debt or all of the collateral may go
+    (Aave v3.3, MIN_LEFTOVER_BASE).
+    """
+    return max(0.0, debt - least_left), max(0.0, collateral - least_left)
+
+
 def health_after_liquidation(
     collateral: float, liquidation_threshold: float, debt: float, repaid: float, bonus: float
 ) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numba as nb
@@ -35,13 +36,15 @@ class Borrowers:
     ----------
     accounts : ndarray of shape (n_accounts,)
         Rows of Accounts.
-    threshold, bonus : ndarray of shape (n_instruments,)
-        Liquidation threshold and bonus of collateral, 0 elsewhere. [1]
+    threshold : ndarray of shape (n_instruments,)
+        Liquidation threshold of collateral, 0 elsewhere. [1]
+    incentive : ndarray of shape (n_instruments, 3)
+        Bonus by health of collateral: greatest, slope and power of an ``Incentive``, 0 elsewhere.
     """
 
-    def __init__(self, world: World, accounts: np.ndarray, threshold: np.ndarray, bonus: np.ndarray) -> None:
+    def __init__(self, world: World, accounts: np.ndarray, threshold: np.ndarray, incentive: np.ndarray) -> None:
         self.world = world
-        self.accounts, self.threshold, self.bonus = accounts, threshold, bonus
+        self.accounts, self.threshold, self.incentive = accounts, threshold, incentive
         count = len(accounts)
         self._since, self._seen = np.full(count, -1, np.int64), np.full(count, -1, np.int64)
         self._found, self._health = np.empty(count, np.int64), np.empty(count)
@@ -63,9 +66,17 @@ class Borrowers:
         accounts, health = self.accounts[order], self._health[:found].copy()
         debt_row, debt, collateral, gain, bonus, toxic = _examine(
             accounts, health, state.accounts.start, positions.instrument, positions.units, instruments.kind,
-            instruments.equity_price, state.assets.market[instruments.asset], self.threshold, self.bonus,
+            instruments.equity_price, state.assets.market[instruments.asset], self.threshold, self.incentive,
         )  # fmt: skip
         return UnsafeLoans(accounts, self._since[order], debt_row, health, debt, collateral, gain, bonus, toxic)
+
+
+@nb.njit(cache=True)
+def bonus_at(health, most, slope, power):
+    """What a keeper gets above what it repays: ``min(most, slope (1 - health) / health ** power)``. [1]"""
+    if math.isinf(slope) or health <= 0.0:
+        return most
+    return min(most, slope * (1.0 - health) / health**power)
 
 
 @nb.njit(cache=True)
@@ -92,7 +103,7 @@ def _find_unsafe(accounts, start, instrument, units, price, threshold, since, se
 
 
 @nb.njit(cache=True)
-def _examine(accounts, health, start, instrument, units, kind, price, market, threshold, bonus):
+def _examine(accounts, health, start, instrument, units, kind, price, market, threshold, incentive):
     n = len(accounts)
     debt_row, toxic = np.full(n, -1, np.int64), np.zeros(n, np.bool_)
     debt, collateral, gain, best = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
@@ -107,8 +118,9 @@ def _examine(accounts, health, start, instrument, units, kind, price, market, th
             value = units[p] * price[k]
             if value > 0.0 and kind[k] != _DEBT:
                 collateral[i] += value
-                whole = value / (1.0 + bonus[k])
-                best[i] = max(best[i], whole * bonus[k])
-                gain[i] = max(gain[i], min(debt[i], whole) * ((1.0 + bonus[k]) * market[k] / price[k] - 1.0))
-                toxic[i] |= health[i] < threshold[k] * (1.0 + bonus[k])
+                bonus = bonus_at(health[i], incentive[k, 0], incentive[k, 1], incentive[k, 2])
+                whole = value / (1.0 + bonus)
+                best[i] = max(best[i], whole * bonus)
+                gain[i] = max(gain[i], min(debt[i], whole) * ((1.0 + bonus) * market[k] / price[k] - 1.0))
+                toxic[i] |= health[i] < threshold[k] * (1.0 + bonus)
     return debt_row, debt, collateral, gain, best, toxic

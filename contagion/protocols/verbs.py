@@ -179,8 +179,9 @@ def post_collateral(books: Bookkeeper, position: int, units: float) -> None:
 
 
 def repay_and_seize(
-    books: Bookkeeper, debt: int, collateral: int, keeper: int, repaid: float, seized: float, price: float
-) -> float:
+    books: Bookkeeper, debt: int, collateral: int, keeper: int, repaid: float, seized: float, price: float, *,
+    fund: int = -1, fee: float = 0.0,
+) -> float:  # fmt: skip
     """A keeper repays a borrower's debt, takes collateral for it and sells that to outside in the same breath.
 
     The pool is the conduit: its cash rises by what is repaid, its custody falls by what is seized.
@@ -195,6 +196,8 @@ def repay_and_seize(
         Collateral taken. [units]
     price : float
         What the sale gets. [USD per unit]
+    fund, fee : int, float
+        Agent that gets part of what is seized, in kind, and how much. [units]
 
     Returns
     -------
@@ -209,6 +212,10 @@ def repay_and_seize(
     _change_units(books, debt, repaid / debt_price)
     books.book(Cause.REPAYMENT, keeper, borrower, repaid)
     value = -_change_units(books, collateral, -seized)
+    if fee > 0.0:
+        books.move_units(pool, fund, asset, fee)
+        books.book(Cause.LIQUIDATION_FEE, borrower, fund, value * fee / seized)
+        value, seized = value * (1.0 - fee / seized), seized - fee
     books.move_units(pool, OUTSIDE, asset, seized)
     books.book(Cause.SEIZURE, borrower, keeper, value)
     books.book(Cause.SPOT_DELIVERY, keeper, OUTSIDE, value)

@@ -55,8 +55,9 @@ class LendingPool(Strict):
     supplied: Money = 0.0  # by holders outside the model [USD]
     reserve: Fund = Fund()
     oracle: Oracle = Oracle()
-    close_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
-    full_close_health: Share = 0.95  # at or below it the whole debt may be repaid
+    liquidation: Annotated[RuleSpec, BeforeValidator(spec_of("design"))] = Field(
+        default="close_factor", validate_default=True
+    )
     rate: KinkedRate = KinkedRate()
     recourse: Literal["account"] = "account"
     waterfall: tuple[Annotated[RuleSpec, BeforeValidator(spec_of("layer"))], ...] = Field(

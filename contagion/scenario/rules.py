@@ -37,6 +37,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "tier_down": "contagion.liquidation.engines:TierDown",
         "take_over": "contagion.liquidation.engines:TakeOver",
     },
+    "design": {
+        "close_factor": "contagion.protocols.designs.close_factor:CloseFactor",
+    },
     "margin": {
         "tiers": "contagion.margin.rules:Tiers",
         "size_sloped": "contagion.margin.rules:SizeSloped",

@@ -54,7 +54,7 @@ def chain(**changes: Any) -> World:
 def simple_pool(ltv: list[float], *, price: float = 1000.0, seed: int = 1, **changes: Any) -> World:
     """One pool, one borrower per loan-to-value, each with 10,000 of ETH collateral; one keeper with much cash."""
     pool = {
-        "kind": "lending_pool", "supplied": 1e6, "reserve": {"size": 0.0}, "close_factor": 0.5,
+        "kind": "lending_pool", "supplied": 1e6, "reserve": {"size": 0.0},
         "collateral": {"ETH": {"ltv": 0.98, "liquidation_threshold": 0.985, "bonus": 0.05}},
         "oracle": {"deviation": 0.0},
     }  # fmt: skip

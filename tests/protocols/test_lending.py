@@ -23,8 +23,9 @@ def loan(world, name="borrower_0"):
     return float(state.positions.units[collateral] * price), debt_of(world, name)[1]
 
 
-def pool(**terms):
-    return {"collateral": {"ETH": LOOSE | terms}}
+def pool(design=None, **terms):
+    """Terms of a pool: parameters of its close-factor design, and of its collateral."""
+    return {"collateral": {"ETH": LOOSE | terms}, "liquidation": {"design": "close_factor"} | (design or {})}
 
 
 def test_health_of_exactly_one_is_safe():
@@ -62,7 +63,7 @@ def test_first_liquidation_lowers_health_exactly_above_the_frontier(bonus):
     """A grid of loan-to-values: toxic above 1 / (1 + bonus), 0.95238 and 0.90909."""
     frontier = 1.0 / (1.0 + bonus)
     grid = [frontier - 0.05, frontier - 1e-6, frontier + 1e-6, frontier + 0.03]
-    world = simple_pool(grid, pool=pool(bonus=bonus) | {"full_close_health": 0.0, "close_factor": 0.1})
+    world = simple_pool(grid, pool=pool({"full_close_health": 0.0, "close_factor": 0.1}, bonus=bonus))
     lending = Lending(world)
     assert lending.liquidate()
     for order, ltv in enumerate(grid):
@@ -81,8 +82,8 @@ def test_frontier_with_slippage_that_the_oracle_reads(over_depth, frontier):
     market = {"impact": "contagion.market.impact:ConstantProductImpact", "permanent_share": 1.0}
     depth = 10_000.0 / over_depth / (1.0 / (1.0 / np.sqrt(0.99) - 1.0))
     for ltv in grid:
-        world = simple_pool([ltv], pool=pool(liquidation_threshold=0.6) | {"full_close_health": 0.0,
-                            "close_factor": 1e-3}, keeper={"spot_depth": depth}, impact=market)  # fmt: skip
+        terms = pool({"full_close_health": 0.0, "close_factor": 1e-3}, liquidation_threshold=0.6)
+        world = simple_pool([ltv], pool=terms, keeper={"spot_depth": depth}, impact=market)
         assert Lending(world).liquidate()
         audit(world)
         assets = world.state.assets
@@ -97,7 +98,7 @@ def test_frontier_with_slippage_that_the_oracle_reads(over_depth, frontier):
 )
 def test_spiral_round_by_round(ltv, steps, bad_debt):
     """Half of the debt at a time at a fixed price, until healed or exhausted; bad debt is ltv - 1 / (1 + bonus)."""
-    world = simple_pool([ltv], pool=pool(liquidation_threshold=0.85) | {"full_close_health": 0.0})
+    world = simple_pool([ltv], pool=pool({"full_close_health": 0.0}, liquidation_threshold=0.85))
     lending, rounds = Lending(world), 0
     while lending.liquidate():
         rounds += 1
@@ -234,7 +235,7 @@ def test_pools_lend_only_usd():
     depth=st.floats(1e3, 1e8), close_factor=st.floats(0.1, 1.0), cash=st.floats(10.0, 1e5),
 )  # fmt: skip
 def test_every_liquidation_conserves_and_gains(ltv, fall, gas, depth, close_factor, cash):
-    world = simple_pool(ltv, pool=pool(ltv=0.79) | {"close_factor": close_factor},
+    world = simple_pool(ltv, pool=pool({"close_factor": close_factor}, ltv=0.79),
                         keeper={"gas": gas, "spot_depth": depth}, keeper_group={"capital": cash})  # fmt: skip
     set_price(world, "ETH", 1000.0 * fall)
     audit(world)

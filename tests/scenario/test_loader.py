@@ -77,7 +77,7 @@ def test_every_preset_field_is_known_to_the_schema_and_says_where_it_is_from():
         assert fields
         for path, entry in fields.items():
             assert entry["assumed"] is True or (entry["source"] and entry["as_of"]), f"{name}: {path}"
-        section = "protocols" if "close_factor" in fields else "exchanges"
+        section = "protocols" if "liquidation.design" in fields else "exchanges"
         terms = {"kind": "lending_pool"} if section == "protocols" else {}
         data = exchange_world(assets={"BTC": {"price": 10.0}, "ETH": {"price": 1.0}})
         data[section] = {**data.get(section, {}), "venue": {"preset": name, **terms}}

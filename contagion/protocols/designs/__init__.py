@@ -1,0 +1,1 @@
+"""Rules by which lending pools close unsafe loans, one file a design."""
