@@ -175,11 +175,14 @@ class Recorder:
             }
         )
 
+    def outcomes(self) -> dict[str, float]:
+        """The row the run contributes to a sweep, without the tables of :meth:`result`."""
+        rounds = np.array(self._rounds, dtype=float).reshape(-1, len(ROUND_COLUMNS))
+        return outcomes_of(self.world) | cascade_outcomes(rounds[:, 0], rounds[:, 3] + rounds[:, 4])
+
     def result(self, seed: int, scenario) -> RunResult:
         """Everything recorded so far."""
-        world = self.world
-        rounds = np.array(self._rounds, dtype=float).reshape(-1, len(ROUND_COLUMNS))
-        outcomes = outcomes_of(world) | cascade_outcomes(rounds[:, 0], rounds[:, 3] + rounds[:, 4])
+        world, outcomes = self.world, self.outcomes()
         facts = pd.DataFrame(
             {
                 "name": pd.array([fact.name for fact in scenario.facts], dtype="str"),
