@@ -19,6 +19,7 @@ from contagion.state.world import World
 _LINEAR, _OPTION, _INVERSE, _SPOT, _DEBT = (int(kind) for kind in InstrumentKind)
 _MARK, _FUNDING = Phase.MARK, Cause.FUNDING
 SECONDS_PER_YEAR = 365.0 * 86400.0
+AGENT_SHOCKS = ("theft", "rescue", "slashing", "halt", "default")
 
 
 class Pricing:
@@ -94,8 +95,8 @@ class Pricing:
         return True
 
     def due(self, step: int) -> list:
-        """Shocks of a step that act on agents: theft, halt, default."""
-        return [shock for shock in self._schedule.get(step, ()) if shock.kind in ("theft", "halt", "default")]
+        """Shocks of a step that act on agents."""
+        return [shock for shock in self._schedule.get(step, ()) if shock.kind in AGENT_SHOCKS]
 
     def _elsewhere(self, shock, step: int) -> None:
         """Shocks on agents are the model's."""

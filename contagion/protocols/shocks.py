@@ -14,13 +14,19 @@ DEFAULTED = 1
 def strike(world: World, shock) -> None:
     """Carry out one shock.
 
-    ``theft`` takes `size` USD from the target's cash and holdings. ``halt`` stops trading and withdrawals at the target
+    ``theft`` takes `size` USD from the target's cash and holdings, ``rescue`` pays `size` USD into its cash,
+    ``slashing`` takes the share `size` of what it holds. ``halt`` stops trading and withdrawals at the target
     for `lasts` steps (0: for good). ``default`` takes the share `size` (0 means all) of the target's own cash and makes
     its loans due now.
     """
     target = agent_row(world, shock.target)
     if shock.kind == "theft":
         world.count("stolen", verbs.theft(world.bookkeeper, target, shock.size))
+    elif shock.kind == "rescue":
+        world.bookkeeper.pay(Cause.INTERVENTION, verbs.OUTSIDE, target, shock.size)
+        world.count("rescued", shock.size)
+    elif shock.kind == "slashing":
+        world.count("slashed", verbs.slash(world.bookkeeper, target, shock.size))
     elif shock.kind == "halt":
         world.halted[target] = world.step + shock.lasts - 1 if shock.lasts else world.scenario.steps + 1
     else:

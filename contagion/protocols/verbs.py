@@ -84,18 +84,34 @@ def theft(books: Bookkeeper, victim: int, amount: float) -> float:
     taken = min(amount, max(0.0, float(state.agents.cash[victim])))
     state.agents.cash[victim] -= taken
     state.agents.cash[OUTSIDE] += taken
-    rows = np.arange(state.agents.holding_start[victim], state.agents.holding_start[victim + 1])
-    asset = state.holdings.asset[rows]
-    own = np.array([own_units(books, victim, int(item)) for item in asset])
-    value = own * state.assets.fundamental[asset]
-    if amount > taken and value.sum() > 0.0:
-        share = min(1.0, (amount - taken) / float(value.sum()))
-        for item, units in zip(asset, own * share, strict=True):
-            if units > 0.0:
-                books.move_units(victim, OUTSIDE, int(item), float(units))
-        taken += share * float(value.sum())
+    asset, own = _own_holdings(books, victim)
+    value = float(own @ state.assets.fundamental[asset])
+    if amount > taken and value > 0.0:
+        taken += _take(books, victim, asset, own, min(1.0, (amount - taken) / value))
     books.book(Cause.THEFT, victim, OUTSIDE, taken)
     return taken
+
+
+def slash(books: Bookkeeper, victim: int, share: float) -> float:
+    """A share of an agent's own holdings is gone; what they were worth. [USD]"""
+    lost = _take(books, victim, *_own_holdings(books, victim), share)
+    books.book(Cause.THEFT, victim, OUTSIDE, lost)
+    return lost
+
+
+def _own_holdings(books: Bookkeeper, agent: int) -> tuple[np.ndarray, np.ndarray]:
+    """Assets an agent may hold, and its units of them that are not its customers' collateral."""
+    agents = books.state.agents
+    asset = books.state.holdings.asset[agents.holding_start[agent] : agents.holding_start[agent + 1]]
+    return asset, np.array([own_units(books, agent, int(item)) for item in asset])
+
+
+def _take(books: Bookkeeper, victim: int, asset: np.ndarray, own: np.ndarray, share: float) -> float:
+    """Move a share of units to outside; their value. [USD]"""
+    for item, units in zip(asset, own * share, strict=True):
+        if units > 0.0:
+            books.move_units(victim, OUTSIDE, int(item), float(units))
+    return share * float(own @ books.state.assets.fundamental[asset])
 
 
 def own_units(books: Bookkeeper, agent: int, asset: int) -> float:

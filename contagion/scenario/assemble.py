@@ -8,10 +8,11 @@ from contagion.errors import InputError
 from contagion.market.paths import PricePath
 from contagion.market.prices import PricedAsset
 from contagion.scenario.accounts import absorb_imbalance, close_books, fund_makers, open_loans, open_positions, quotes
-from contagion.scenario.balance_sheets import BalanceSheets, lay_out_holdings, net_worth
+from contagion.scenario.balance_sheets import BalanceSheets, accounts_of, lay_out_holdings, net_worth
 from contagion.scenario.check import check_references
 from contagion.scenario.default_funds import fund_clearing_houses
-from contagion.scenario.issuers import Vault
+from contagion.scenario.hedges import open_hedges
+from contagion.scenario.issuers import DeltaNeutral, Issuer
 from contagion.scenario.layout import Layout, lay_out
 from contagion.scenario.plans import Plan, account_keys, plan_groups
 from contagion.scenario.policy import apply_limits, cut_loans, with_collateral_weights
@@ -63,6 +64,7 @@ def assemble(scenario: Scenario, seed: int, *, keep_ledger: bool = True, path: n
             open_loans(plan, layout, accounts, positions, agents, streams)
         else:
             open_positions(plan, layout, accounts, positions, agents, streams)
+    open_hedges(layout, house, accounts, positions)
     notes = apply_limits(scenario, layout, plans, accounts, positions)
     makers = quotes(plans)
     notes += absorb_imbalance(layout, makers, accounts, positions)
@@ -129,18 +131,19 @@ def _checked(path: np.ndarray, scenario: Scenario) -> np.ndarray:
 
 
 def _house_accounts(layout: Layout) -> list[tuple[int, int, int]]:
-    """Accounts of institutions (owner, book, flags), sorted by owner: takeover accounts, then backstop vaults'."""
+    """Accounts of institutions (owner, book, flags), sorted by owner: takeover accounts, then issuers'."""
     house = [
         (row, book, int(AccountFlag.HOUSE))
         for row, spec in layout.specs.items() if isinstance(spec, Exchange) for book in layout.books_of.get(row, [])
     ]  # fmt: skip
     for row, spec in layout.specs.items():
-        if isinstance(spec, Vault) and spec.backs is not None:
-            exchange = layout.agent_rows.get(spec.backs)
-            if not isinstance(layout.specs.get(exchange), Exchange):
+        if isinstance(spec, Issuer) and spec.account_at is not None:
+            if not isinstance(layout.specs.get(layout.agent_rows.get(spec.account_at)), Exchange):
                 names = [layout.names[other] for other, found in layout.specs.items() if isinstance(found, Exchange)]
-                raise InputError(f"protocols.{layout.names[row]}.backs", spec.backs, "one of " + ", ".join(names))
-            house += [(row, book, 0) for book in layout.books_of[exchange]]
+                field = "hedged_at" if isinstance(spec, DeltaNeutral) else "backs"
+                where = f"protocols.{layout.names[row]}.{field}"
+                raise InputError(where, spec.account_at, "one of " + ", ".join(names))
+            house += [(row, book, 0) for book in accounts_of(spec, layout)]
     return house
 
 
@@ -224,6 +227,6 @@ def _venues(layout: Layout) -> dict[str, Venue]:
             debts=[item for item in rows if layout.instruments.kind[item] == InstrumentKind.DEBT],
             fund=layout.fund.get(row, -1), claim=layout.claim.get(row, -1),
             engine=spec.liquidation.engine.build() if isinstance(spec, Exchange) else None,
-            layers=[] if isinstance(spec, Vault) else [layer.build() for layer in spec.waterfall],
+            layers=[] if isinstance(spec, Issuer) else [layer.build() for layer in spec.waterfall],
         )  # fmt: skip
     return venues

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.errors import InputError
-from contagion.scenario.issuers import Vault
+from contagion.scenario.issuers import DeltaNeutral, Issuer, Reflexive
 from contagion.scenario.layout import Layout
 from contagion.scenario.lending import LendingPool
 from contagion.scenario.plans import Plan
@@ -40,18 +40,39 @@ def _institution_slots(layout: Layout) -> list[list[int]]:
         coins |= {layout.asset_rows[asset] for venue, asset in layout.collateral_rows if venue == row}
         if isinstance(spec, LendingPool):
             coins |= {layout.asset_rows[name] for name in (*spec.collateral, spec.asset)}
-        elif isinstance(spec, Vault):
-            coins |= {layout.asset_rows[name] for name in spec.holds}
-            for book in _backed_books(spec, layout):
-                coins.add(int(layout.books.settle[book]))
+        elif isinstance(spec, Issuer):
+            coins |= {layout.asset_rows[name] for name in assets_of(spec)}
+            coins |= {int(layout.books.settle[book]) for book in accounts_of(spec, layout)}
         slots[row] |= coins
         if row in layout.fund:
             slots[layout.fund[row]] |= coins | ({layout.claim[row]} if row in layout.claim else set())
     return [sorted(slot - {0}) for slot in slots]
 
 
-def _backed_books(spec: Vault, layout: Layout) -> list[int]:
-    return layout.books_of[layout.agent_rows[spec.backs]] if spec.backs else []
+def assets_of(spec: Issuer) -> list[str]:
+    """Assets and claims an issuer may hold."""
+    minted = [spec.mints] if isinstance(spec, Reflexive) else []
+    return [*spec.holds, *([spec.only] if spec.only else []), *minted]
+
+
+def accounts_of(spec: Issuer, layout: Layout) -> list[int]:
+    """Books of an exchange in which an issuer has an account: all, or for a hedge those of its contracts."""
+    if spec.account_at is None:
+        return []
+    venue = layout.agent_rows[spec.account_at]
+    books = layout.books_of[venue]
+    if not isinstance(spec, DeltaNeutral):
+        return books
+    used = {layout.instruments.book[row] for row in hedge_rows(spec, layout).values()}
+    return [book for book in books if book in used]
+
+
+def hedge_rows(spec: DeltaNeutral, layout: Layout) -> dict[str, int]:
+    """Contract each asset in an issuer's hands is hedged with."""
+    venue = layout.agent_rows[spec.hedged_at]
+    return {
+        asset: layout.instrument_rows[venue, asset] for asset in spec.holds if (venue, asset) in layout.instrument_rows
+    }
 
 
 class BalanceSheets:
@@ -63,6 +84,7 @@ class BalanceSheets:
     ) -> None:  # fmt: skip
         self.scenario, self.layout, self.plans = scenario, layout, plans
         self.agents, self.holdings, self.accounts, self.positions = agents, holdings, accounts, positions
+        self._invested: dict[int, float] = {}  # of those who put all into one asset [USD]
 
     def hold(self, agent: int, asset: int, units: float) -> None:
         """Add units in an agent's own hands; USD is cash."""
@@ -80,10 +102,12 @@ class BalanceSheets:
             spec = layout.specs[row]
             self.hold(0, claim, spec.supplied if isinstance(spec, LendingPool) else spec.deposits)
         for row, spec in layout.specs.items():
-            if isinstance(spec, Vault):
+            if isinstance(spec, Issuer):
                 for name, usd in spec.holds.items():
                     asset = layout.asset_rows[name]
                     self.hold(row, asset, usd / assets.index[asset])
+            if isinstance(spec, Reflexive):
+                self.hold(row, layout.asset_rows[spec.mints], spec.minted_supply)
         for plan in self.plans:
             for name, usd in plan.spec.holds.items():
                 first = self.agents.holding_start[plan.agents.start] + plan.slots.index(layout.asset_rows[name])
@@ -100,15 +124,40 @@ class BalanceSheets:
                 self._hold_spot(plan)
             if plan.role == "depositor":
                 self.agents.cash[plan.agents] += plan.spec.wallet * plan.spec.capital
-        held = np.bincount(self.holdings.asset, weights=self.holdings.units, minlength=len(assets.names))
-        in_accounts = np.bincount(
-            layout.instruments.asset, weights=layout.instruments.customer_units * (layout.instruments.long_only == 1),
-            minlength=len(assets.names),
-        )  # fmt: skip
-        assets.supply[:] = np.where(assets.issuer >= 0, held + in_accounts, 0.0)
+        self._invest_in_one_asset()
+        assets.supply[:] = np.where(assets.issuer >= 0, self._units_held(), 0.0)
         for row, claim in layout.claim.items():
-            self.agents.cash[row] += assets.supply[claim] - self._net_lending(row)
+            self.agents.cash[row] += self._paid_in(layout.specs[row], float(assets.supply[claim]))
+            self.agents.cash[row] -= self._net_lending(row)
         self._require_solution()
+
+    def _units_held(self) -> np.ndarray:
+        """Units of every asset in anybody's hands or accounts, shape (n_assets,)."""
+        instruments, count = self.layout.instruments, len(self.layout.assets.names)
+        held = np.bincount(self.holdings.asset, weights=self.holdings.units, minlength=count)
+        in_accounts = instruments.customer_units * (instruments.long_only == 1)
+        return held + np.bincount(instruments.asset, weights=in_accounts, minlength=count)
+
+    def _invest_in_one_asset(self) -> None:
+        """Bridges and staking: all that was paid in; what is locked may be a claim whose supply grows by it."""
+        layout = self.layout
+        waiting = {row: spec.only for row, spec in layout.specs.items() if getattr(spec, "only", None)}
+        while waiting:
+            row = next((row for row in waiting if layout.names[row] not in waiting.values()), None)
+            if row is None:
+                names = [layout.names[row] for row in waiting]
+                raise InputError("protocols.locks", " and ".join(names), "claims that do not lock each other")
+            asset = layout.asset_rows[waiting.pop(row)]
+            supply = float(self._units_held()[layout.claim[row]])
+            usd = max(0.0, self._paid_in(layout.specs[row], supply) - self._net_lending(row))
+            self.hold(row, asset, usd / layout.assets.index[asset])
+            self._invested[row] = usd
+
+    def _paid_in(self, spec, supply: float) -> float:
+        """Money an issuer opens with, before it buys anything: what deposits and its own equity left of it. [USD]"""
+        if isinstance(spec, Reflexive):
+            return sum(spec.holds.values()) + spec.equity
+        return supply + (spec.equity if isinstance(spec, Issuer) else 0.0)
 
     def _net_lending(self, row: int) -> float:
         """What a protocol has lent out less what it has borrowed: out of its deposits, as its claims open at 1 USD."""
@@ -135,7 +184,7 @@ class BalanceSheets:
         order = {row: place for place, row in enumerate(layout.claim)}
         shares = np.zeros((len(order), len(order)))
         for row, spec in layout.specs.items():
-            for name, usd in spec.holds.items() if isinstance(spec, Vault) else ():
+            for name, usd in spec.holds.items() if isinstance(spec, Issuer) else ():
                 target = layout.agent_rows.get(name)
                 if target in order and usd > 0.0:
                     shares[order[row], order[target]] = usd / assets.supply[layout.claim[target]]
@@ -146,24 +195,26 @@ class BalanceSheets:
     def post_backstops(self) -> None:
         """Vaults pay for what they hold and post their share of the rest at the exchange they back."""
         for row, spec in self.layout.specs.items():
-            if not isinstance(spec, Vault):
+            if not isinstance(spec, Issuer):
                 continue
-            held = sum(spec.holds.values())
+            held = sum(spec.holds.values()) + self._invested.get(row, 0.0)
             cash = self.agents.cash[row] - held
-            paid_in = float(self.layout.assets.supply[self.layout.claim[row]])
+            paid_in = float(self.layout.assets.supply[self.layout.claim[row]]) + spec.equity
             if cash < -1e-12 * paid_in:
                 where = f"protocols.{self.layout.names[row]}.holds"
                 raise InputError(where, held, f"at most the deposits that are not lent, {self.agents.cash[row]:g}")
             cash = max(0.0, cash)
-            books = _backed_books(spec, self.layout)
-            posted = spec.backstop_share * cash if books else 0.0
+            books = accounts_of(spec, self.layout)
+            share = spec.posted if isinstance(spec, DeltaNeutral) else getattr(spec, "backstop_share", 0.0)
+            posted = share * cash if books else 0.0
             self.agents.cash[row] = cash - posted
             for book in books:
                 account = self._account(row, book)
                 usd = posted / len(books)
                 self.accounts.value[account] = usd
                 units = usd / self.layout.assets.index[self.layout.books.settle[book]]
-                self.accounts.balance[account] = self.accounts.deposits[account] = units
+                self.accounts.balance[account] += units
+                self.accounts.deposits[account] = units
 
     def _account(self, owner: int, book: int) -> int:
         first, last = self.agents.account_start[owner], self.agents.account_start[owner + 1]

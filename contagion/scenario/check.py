@@ -10,7 +10,7 @@ import numpy as np
 from contagion.allocation.order import check_waterfall
 from contagion.errors import InputError
 from contagion.margin.rules import Portfolio
-from contagion.scenario.issuers import Vault
+from contagion.scenario.issuers import DeltaNeutral, Issuer, Reflexive, Vault
 from contagion.scenario.layout import lay_out
 from contagion.scenario.lending import LendingPool
 from contagion.scenario.plans import group_names, plan_groups
@@ -47,10 +47,7 @@ def check_references(scenario: Scenario) -> None:
                 _known(f"{where}.collateral", asset, [other for other in others if other != protocol.asset])
             check_candidates(where, protocol)
             continue
-        for asset in protocol.holds:
-            _known(f"{where}.holds", asset, others)
-        if protocol.backs is not None:
-            _known(f"{where}.backs", protocol.backs, scenario.exchanges)
+        _check_issuer(where, protocol, others, scenario)
     for order, shock in enumerate(scenario.shocks):
         _check_shock(f"shocks.{order}", shock, scenario)
     for order, group in enumerate(scenario.traders):
@@ -96,6 +93,27 @@ def _check_exchange(where: str, name: str, exchange: Exchange, scenario: Scenari
     _check_margin_levers(where, exchange)
 
 
+def _check_issuer(where: str, issuer: Issuer, others: list[str], scenario: Scenario) -> None:
+    for asset in issuer.holds:
+        _known(f"{where}.holds", asset, others)
+    if isinstance(issuer, Vault) and issuer.backs is not None:
+        _known(f"{where}.backs", issuer.backs, scenario.exchanges)
+    if issuer.only is not None:
+        _known(f"{where}.{'stakes' if issuer.kind == 'liquid_staking' else 'locks'}", issuer.only, others)
+        if issuer.holds:
+            raise InputError(f"{where}.holds", dict(issuer.holds), f"nothing: all it has is {issuer.only}")
+    if isinstance(issuer, Reflexive):
+        _known(f"{where}.mints", issuer.mints, scenario.assets)
+        if issuer.mints in issuer.holds:
+            raise InputError(f"{where}.holds", issuer.mints, "reserves other than the token it mints")
+    if isinstance(issuer, DeltaNeutral):
+        _known(f"{where}.hedged_at", issuer.hedged_at, scenario.exchanges)
+        contracts = scenario.exchanges[issuer.hedged_at].contracts or scenario.assets
+        for asset in issuer.holds:
+            if asset in scenario.assets:
+                _known(f"{where}.holds", asset, contracts)
+
+
 def _check_margin_levers(where: str, exchange: Exchange) -> None:
     """Levers on tiers need a margin rule that uses them."""
     rule, probes = exchange.margin.build(), ([(0.0, 0.1, 0.2)], [(0.0, 0.2, 0.4)])
@@ -123,8 +141,10 @@ def _check_shock(where: str, shock: Shock, scenario: Scenario) -> None:
         _known(f"{where}.asset", shock.asset, ["USD", *scenario.assets, *claims])
     if kind == "halt":
         _known(f"{where}.target", shock.target, [*scenario.exchanges, *scenario.protocols])
-    elif kind == "theft":
+    elif kind in ("theft", "rescue"):
         _known(f"{where}.target", shock.target, [*scenario.protocols, *scenario.exchanges])
+    elif kind == "slashing":
+        _known(f"{where}.target", shock.target, scenario.protocols)
     elif kind == "default":
         _known_agent(f"{where}.target", shock.target, scenario)
     elif shock.target is not None:
@@ -133,7 +153,9 @@ def _check_shock(where: str, shock: Shock, scenario: Scenario) -> None:
         raise InputError(f"{where}.size", shock.size, "a relative move above -1")
     if kind == "depth_withdrawal" and not 0.0 <= shock.size <= 1.0:
         raise InputError(f"{where}.size", shock.size, "the share of depth that goes, 0 to 1")
-    if kind == "theft" and shock.size < 0.0:
+    if kind == "slashing" and not 0.0 <= shock.size <= 1.0:
+        raise InputError(f"{where}.size", shock.size, "the share of its holdings that is lost, 0 to 1")
+    if kind in ("theft", "rescue") and shock.size < 0.0:
         raise InputError(f"{where}.size", shock.size, "a number that is not negative")
     if kind == "volatility_jump" and shock.size <= 0.0:
         raise InputError(f"{where}.size", shock.size, "a factor above 0")

@@ -9,7 +9,7 @@ import numpy as np
 from contagion.errors import InputError
 from contagion.margin.option_book import open_options
 from contagion.margin.rules import AddOn, Margin, Portfolio, Tiers, deductions
-from contagion.scenario.issuers import Vault
+from contagion.scenario.issuers import Issuer
 from contagion.scenario.lending import LendingPool
 from contagion.scenario.schema import Scenario
 from contagion.scenario.venues import Contract, Exchange
@@ -26,7 +26,7 @@ class Layout:
     names: list[str]  # institutions by agent row
     kinds: list[AgentKind]
     agent_rows: dict[str, int]
-    specs: dict[int, Exchange | LendingPool | Vault]  # agent row -> what the scenario says
+    specs: dict[int, Exchange | LendingPool | Issuer]  # agent row -> what the scenario says
     fund: dict[int, int]  # venue row -> agent row of its fund
     asset_rows: dict[str, int]
     claim: dict[int, int]  # protocol row -> asset row
@@ -63,7 +63,7 @@ def lay_out(scenario: Scenario, opening: np.ndarray) -> Layout:
         kinds += [kind] * len(venues)
         specs |= {first + order: spec for order, spec in enumerate(venues.values())}
         for row in range(first, first + len(venues)):
-            if not isinstance(specs[row], Vault):
+            if not isinstance(specs[row], Issuer):
                 fund[row] = len(names)
                 names.append(f"{names[row]}/{suffix}")
                 kinds.append(AgentKind.FUND)
@@ -94,14 +94,15 @@ def lay_out(scenario: Scenario, opening: np.ndarray) -> Layout:
 def _assets(scenario: Scenario, price: np.ndarray, issuers: list[int]) -> Assets:
     count, claims = len(price), len(issuers)
     market = count - claims
-    volatility = np.zeros(count)
+    volatility, par = np.zeros(count), np.full(count, np.inf)
+    par[market:] = [getattr(spec, "par", np.inf) for spec in scenario.protocols.values()]
     volatility[1:market] = [asset.volatility for asset in scenario.assets.values()]
     return Assets(
         names=["USD", *scenario.assets, *scenario.protocols],
         index=price.copy(), fundamental=price.copy(), redemption=price.copy(), market=price.copy(),
         discount=np.zeros(count),
         issuer=np.array([-1] * market + issuers),
-        supply=np.zeros(count), par=np.full(count, np.inf), volatility=volatility, endogenous=np.zeros(count),
+        supply=np.zeros(count), par=par, volatility=volatility, endogenous=np.zeros(count),
         audited=price.copy(),
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from contagion.errors import InputError
 from contagion.scenario.fields import Duration, Positive, Real, Share, Strict
-from contagion.scenario.issuers import Vault
+from contagion.scenario.issuers import AnyIssuer
 from contagion.scenario.lending import LendingPool
 from contagion.scenario.levers import RiskWeights
 from contagion.scenario.members import Traders
@@ -33,11 +33,11 @@ class Shock(Strict):
     at: Annotated[int, Field(ge=0)]  # step
     kind: Literal[
         "price_gap", "depeg", "oracle_freeze", "oracle_manipulation", "theft", "depth_withdrawal", "halt", "default",
-        "volatility_jump",
+        "volatility_jump", "rescue", "slashing",
     ]
     asset: str | None = None
     target: str | None = None  # venue, protocol or agent
-    size: Real = 0.0  # relative move, share of depth, USD stolen, factor of volatility
+    size: Real = 0.0  # relative move, share of depth, USD stolen or paid in, share slashed, factor of volatility
     lasts: Annotated[int, Field(ge=0)] = 0  # steps; 0 = until the end, or at once
 
 
@@ -93,7 +93,7 @@ class Scenario(Strict):
     )
     shocks: tuple[Shock, ...] = ()
     exchanges: dict[str, Exchange] = {}
-    protocols: dict[str, Annotated[LendingPool | Vault, Field(discriminator="kind")]] = {}
+    protocols: dict[str, Annotated[LendingPool | AnyIssuer, Field(discriminator="kind")]] = {}
     traders: tuple[Traders, ...] = ()
     credit: Credit = Credit()
     facts: tuple[Fact, ...] = ()
