@@ -56,10 +56,8 @@ class Lending:
         for venue in venues:
             pool = self._pools[venue.row] = self._open(venue)
             self._by_keepers[venue.instruments] = pool.design.by_keepers
-            for row, terms in pool.incentives.items():
-                incentive[row] = terms
-                name = state.assets.names[state.instruments.asset[row]]
-                threshold[row] = venue.spec.collateral[name].liquidation_threshold
+            for row, terms in pool.terms.items():
+                threshold[row], incentive[row] = terms.liquidation_threshold, pool.incentives[row]
             pool.memory = pool.design.open(pool)
             if type(pool.design).work is not Design.work:
                 self._working.append(pool)
@@ -73,11 +71,12 @@ class Lending:
         if spec.asset != "USD":
             raise InputError(f"protocols.{venue.name}.asset", spec.asset, "USD, the only asset pools lend")
         design = spec.liquidation.build()
-        incentives = {
-            row: design.incentive(spec.collateral[state.assets.names[state.instruments.asset[row]]])
+        terms = {
+            row: spec.collateral[state.assets.names[state.instruments.asset[row]]]
             for row in venue.instruments if state.instruments.kind[row] == InstrumentKind.SPOT
         }  # fmt: skip
-        return Pool(self.world, venue, design, self._keepers, incentives)
+        incentives = {row: design.incentive(item) for row, item in terms.items()}
+        return Pool(self.world, venue, design, self._keepers, terms, incentives)
 
     @property
     def busy(self) -> bool:
@@ -136,10 +135,7 @@ class Lending:
         account, debt = int(loans.account[row]), int(loans.debt_row[row])
         pool = self._pool_of(account)
         owed = -float(state.positions.units[debt] * state.instruments.value_price[state.positions.instrument[debt]])
-        loan = Loan(
-            account, debt, float(loans.health[row]), float(loans.debt[row]), owed, int(loans.since[row]),
-            bool(loans.toxic[row]),
-        )  # fmt: skip
+        loan = Loan(account, debt, float(loans.health[row]), float(loans.debt[row]), owed, int(loans.since[row]))
         return pool.design.close(loan, pool)
 
     def _write_off(self, account: int) -> bool:

@@ -1,20 +1,22 @@
-"""The arithmetic of collateralised lending: health, close factor, what a liquidation does to health, and interest."""
+"""The arithmetic of collateralised lending: health, what a liquidation may take and does to health, and interest."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numba as nb
 import numpy as np
 from numpy.typing import ArrayLike
 
 
-def health_factor(collateral: ArrayLike, liquidation_threshold: ArrayLike, debt: float) -> float:
-    """Sum of collateral value times its liquidation threshold, over debt; infinite without debt. [USD, 1, USD]
+@nb.njit(cache=True)
+def health_factor(weighted: float, debt: float) -> float:
+    """Sum of collateral value times its liquidation threshold, over debt; infinite without debt. [USD, USD]
 
     A position may be liquidated when it is strictly below one (Aave v3).
     """
-    weighted = float(np.sum(np.asarray(collateral, float) * np.asarray(liquidation_threshold, float)))
-    return weighted / debt if debt > 0.0 else float("inf")
+    return weighted / debt if debt > 0.0 else np.inf
 
 
 def largest_repayment(
@@ -47,14 +49,78 @@ def largest_partial(debt: float, collateral: float, least_left: float) -> tuple[
     return max(0.0, debt - least_left), max(0.0, collateral - least_left)
 
 
-def health_after_liquidation(
-    collateral: float, liquidation_threshold: float, debt: float, repaid: float, bonus: float
-) -> float:
-    """Health factor after `repaid` of debt took ``repaid * (1 + bonus)`` of collateral at an unmoved price. [USD, 1]
+class Seizure(NamedTuple):
+    """Collateral taken for a repayment, and who gets it. [USD]"""
 
-    The change is ``r (HF - LT (1 + bonus)) / (D - r)``: health falls, the loan is *toxic*, when HF < LT (1 + bonus).
+    seized: float
+    to_keeper: float
+    to_reserve: float
+
+
+def seizure(repaid: float, bonus: float, share_of_bonus: float = 0.0, share_of_seized: float = 0.0) -> Seizure:
+    """``repaid * (1 + bonus)`` of collateral, a share of which goes to the protocol. [USD, 1]
+
+    The share is stated of the bonus (Aave v3) or of all that is seized (Compound v2, ``protocolSeizeShare``).
     """
-    return health_factor(collateral - repaid * (1.0 + bonus), liquidation_threshold, debt - repaid)
+    seized = repaid * (1.0 + bonus)
+    reserve = share_of_bonus * repaid * bonus + share_of_seized * seized
+    return Seizure(seized, seized - reserve, reserve)
+
+
+def incentive_factor(threshold: float, cursor: float = 0.3, most: float = 1.15) -> float:
+    """Collateral seized over debt repaid by liquidation threshold: ``min(most, 1 / (1 - cursor (1 - threshold)))``.
+
+    Morpho Blue, Morpho.sol, with LIQUIDATION_CURSOR and MAX_LIQUIDATION_INCENTIVE_FACTOR. [1]
+    """
+    return min(most, 1.0 / (1.0 - cursor * (1.0 - threshold)))
+
+
+@nb.njit(cache=True)
+def price_after_discount(health: float, most_discount: float) -> float:
+    """Price of collateral for a keeper over the oracle's: health itself, not below ``1 - most_discount``. [1]
+
+    Euler vault kit, Liquidation.sol.
+    """
+    return max(health, 1.0 - most_discount)
+
+
+def repayment_to_health(debt: float, health: float, target: float, threshold: float, bonus: float) -> float:
+    """Repayment that lifts health to a target: ``D (T - HF) / (T - LT (1 + bonus))``, at most the debt. [USD]
+
+    All of the debt where liquidations lower health, so that no repayment reaches the target.
+    """
+    lift = target - threshold * (1.0 + bonus)
+    return debt if lift <= 0.0 else min(debt, debt * max(0.0, target - health) / lift)
+
+
+class Absorption(NamedTuple):
+    """An account whose collateral is credited against its debt. [USD]"""
+
+    credited: float
+    balance: float  # credit less debt; below zero the protocol's reserves bear it
+
+
+def absorption(values: ArrayLike, liquidation_factors: ArrayLike, debt: float) -> Absorption:
+    """Collateral values credited at their liquidation factors, less the debt (Compound v3, ``absorb``). [USD, 1]"""
+    credited = float(np.sum(np.asarray(values, float) * np.asarray(liquidation_factors, float)))
+    return Absorption(credited, credited - debt)
+
+
+def store_price(price: float, liquidation_factor: float, store_front: float) -> float:
+    """What a protocol sells absorbed collateral for: ``price (1 - store_front (1 - liquidation_factor))``.
+
+    Compound v3, ``quoteCollateral``. [USD per unit]
+    """
+    return price * (1.0 - store_front * (1.0 - liquidation_factor))
+
+
+def health_change(health: float, threshold: float, debt: float, repaid: float, bonus: float) -> float:
+    """Change of the health factor when `repaid` of `debt` takes ``repaid * (1 + bonus)`` of collateral. [1, USD]
+
+    ``r (HF - LT (1 + bonus)) / (D - r)`` at an unmoved price: health falls, the liquidation is *toxic*, when
+    HF < LT (1 + bonus). Infinite when all of the debt is repaid.
+    """
+    return repaid * (health - threshold * (1.0 + bonus)) / (debt - repaid) if repaid < debt else float("inf")
 
 
 def toxicity_frontier(bonus: ArrayLike, collateral_over_depth: float = 0.0) -> np.ndarray:
@@ -64,6 +130,15 @@ def toxicity_frontier(bonus: ArrayLike, collateral_over_depth: float = 0.0) -> n
     reads; zero: the price does not move (Warmuz, Chaudhary and Pinna 2022, arXiv 2212.07306).
     """
     return 1.0 / ((1.0 + np.asarray(bonus, float)) * (1.0 + 2.0 * collateral_over_depth))
+
+
+def toxicity_frontier_rising(bonus: float, threshold: float, impact: float = 1.0) -> float:
+    """The frontier of a bonus that rises from zero as health falls, ``bonus (1 - health)``. [1]
+
+    ``(1 + i v L) / ((1 + i) L)``; `impact` L is one plus the price impact of selling the collateral (McFarlane 2025,
+    arXiv 2510.10171).
+    """
+    return (1.0 + bonus * threshold * impact) / ((1.0 + bonus) * impact)
 
 
 @dataclass(frozen=True)

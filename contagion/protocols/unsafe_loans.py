@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numba as nb
 import numpy as np
 
+from contagion.protocols.lending_rules import health_factor
 from contagion.state.codes import InstrumentKind
 from contagion.state.world import World
 
@@ -95,7 +96,7 @@ def _find_unsafe(accounts, start, instrument, units, price, threshold, since, se
             if since[i] < 0 or seen[i] < step - 1:
                 since[i] = step
             seen[i] = step
-            found[n], health[n] = i, weighted / debt
+            found[n], health[n] = i, health_factor(weighted, debt)
             n += 1
         else:
             since[i] = -1

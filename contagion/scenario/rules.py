@@ -39,6 +39,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "design": {
         "close_factor": "contagion.protocols.designs.close_factor:CloseFactor",
+        "compound_v2": "contagion.protocols.designs.compound_v2:CompoundV2",
+        "absorb": "contagion.protocols.designs.absorb:Absorb",
+        "incentive_by_threshold": "contagion.protocols.designs.incentive_by_threshold:IncentiveByThreshold",
+        "health_discount": "contagion.protocols.designs.health_discount:HealthDiscount",
     },
     "margin": {
         "tiers": "contagion.margin.rules:Tiers",

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contagion.protocols.lending_rules import (
-    health_after_liquidation,
+    health_change,
     health_factor,
     kinked_rate,
     largest_repayment,
@@ -18,8 +18,8 @@ from contagion.protocols.lending_rules import (
 
 
 def test_health_factor():
-    assert health_factor([10_000.0], [0.8], 6_000.0) == pytest.approx(1.333, abs=5e-4)  # Aave documentation
-    assert health_factor([1.0], [0.8], 0.0) == float("inf")
+    assert health_factor(0.8 * 10_000.0, 6_000.0) == pytest.approx(1.333, abs=5e-4)  # Aave documentation
+    assert health_factor(0.8, 0.0) == float("inf")
 
 
 def test_close_factor_is_of_the_whole_debt():
@@ -39,9 +39,10 @@ def test_full_close_at_the_boundary_and_for_small_positions():
     [(8_200.0, 0.975609756097561, 0.018834688346883455), (9_700.0, 0.8247422680412371, -0.0017537622941106907)],
 )
 def test_health_after_liquidation(debt, before, change):
-    """10,000 of collateral at 0.8, 1,000 repaid at bonus 5%: change = r (HF - LT (1 + bonus)) / (D - r)."""
-    assert health_factor(10_000.0, 0.8, debt) == pytest.approx(before, rel=1e-12)
-    assert health_after_liquidation(10_000.0, 0.8, debt, 1_000.0, 0.05) - before == pytest.approx(change, rel=1e-9)
+    """10,000 of collateral at 0.8, 1,000 repaid at bonus 5%: collateral of 8,950 is left."""
+    assert health_factor(8_000.0, debt) == pytest.approx(before, rel=1e-12)
+    assert health_change(before, 0.8, debt, 1_000.0, 0.05) == pytest.approx(change, rel=1e-9)
+    assert 0.8 * 8_950 / (debt - 1_000) - before == pytest.approx(change, rel=1e-9)
 
 
 def test_toxicity_frontier():
@@ -77,7 +78,9 @@ def test_kinked_rate():
 )  # fmt: skip
 def test_health_falls_exactly_above_the_frontier(ltv, bonus, threshold, share):
     repaid = share * min(ltv, 1 / (1 + bonus))
-    change = health_after_liquidation(1.0, threshold, ltv, repaid, bonus) - threshold / ltv
+    after = threshold * (1 - repaid * (1 + bonus)) / (ltv - repaid) if repaid < ltv else float("inf")
+    change = health_change(threshold / ltv, threshold, ltv, repaid, bonus)
+    assert after - threshold / ltv == pytest.approx(change, rel=1e-6, abs=1e-9)
     margin = ltv - float(toxicity_frontier(bonus))
     if abs(margin) > 1e-9:
         assert (change < 0) == (margin > 0)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from contagion.protocols.designs.design import Design, Loan, Pool
 from contagion.protocols.keepers import Bid
-from contagion.protocols.lending_rules import largest_partial, largest_repayment
+from contagion.protocols.lending_rules import largest_partial, largest_repayment, seizure
 from contagion.scenario.fields import Money, Share
 
 
@@ -50,7 +50,8 @@ class CloseFactor(Design):
                 debt, collateral = largest_partial(loan.owed, units * price, self.least_left)
                 partial = min(debt, collateral / (1.0 + bonus))
                 closes = most >= min(loan.owed, units * price / (1.0 + bonus)) * (1.0 - 1e-12)
-            fee = self.protocol_share * bonus / (1.0 + bonus)
+            taken = seizure(1.0, bonus, share_of_bonus=self.protocol_share)
+            fee = taken.to_reserve / taken.seized
             bid = Bid(position, asset, units, price, bonus, most if closes else min(most, partial), fee, partial)
             if bid.most > 0.0:
                 result.append(bid)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from contagion.protocols import verbs
 from contagion.protocols.keepers import Bid, Keepers
+from contagion.protocols.lending_rules import health_change
 from contagion.protocols.unsafe_loans import bonus_at
 from contagion.scenario.lending import Collateral
 from contagion.state.codes import InstrumentKind
@@ -57,7 +58,6 @@ class Loan:
     debt: float  # all of it, at the oracle price [USD]
     owed: float  # what repays it [USD]
     since: int  # step since when it is unsafe without a break
-    toxic: bool  # its liquidation lowers its health
 
 
 @dataclass(slots=True)
@@ -68,6 +68,7 @@ class Pool:
     venue: Venue
     design: Design
     keepers: Keepers  # of the whole world, in the order in which they reach a position
+    terms: dict[int, Collateral] = field(default_factory=dict)  # by instrument
     incentives: dict[int, Incentive] = field(default_factory=dict)  # by instrument
     memory: Any = None  # the design's own
 
@@ -134,6 +135,7 @@ def liquidate_by_keeper(loan: Loan, bids: list[Bid], pool: Pool) -> bool:
     world.count("loan_liquidations")
     world.count("liquidated_debt", repaid)
     world.count("keeper_profit", proceeds - repaid - keeper.gas)
-    if loan.toxic:
+    threshold = pool.terms[int(world.state.positions.instrument[bid.position])].liquidation_threshold
+    if health_change(loan.health, threshold, loan.debt, repaid, bid.bonus) < 0.0:
         world.count("toxic_liquidations")
     return True
