@@ -12,9 +12,10 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from contagion.allocation.candidates import fill_by_rank
 from contagion.allocation.cash import Recourse
 from contagion.allocation.layer import Case, Layer, Memory, Payment, Properties, steps_of
-from contagion.allocation.shares import pro_rata, water_fill
+from contagion.allocation.shares import water_fill
 from contagion.allocation.transfers import contributions_of, replenish
 from contagion.scenario.fields import Duration
 from contagion.state.codes import AccountFlag
@@ -78,13 +79,13 @@ class DefaultFund(Layer):
         if not len(members):
             return
         out = defaulted(case.world, case.venue, members)
-        first = {"survivors": [~out], "pro_rata": [np.ones_like(out)], "juniorised": [out, ~out]}[self.order]
-        for group in first:
-            need = case.need
-            if need > 0.0 and group.any():
-                yield Payment(pro_rata(left[group], need), left[group], agents=members[group], contributions=True)
-                if self.replenish is not None and case.memory.due < 0:
-                    case.memory.due = case.world.step + steps_of(case.world, self.replenish)
+        limits = np.where(out, 0.0, left) if self.order == "survivors" else left
+        first = out if self.order == "juniorised" else np.zeros(len(out))
+        yield Payment(
+            fill_by_rank(first.astype(np.float64), limits, case.need), limits, agents=members, contributions=True
+        )
+        if self.replenish is not None and case.memory.due < 0:
+            case.memory.due = case.world.step + steps_of(case.world, self.replenish)
 
 
 class Assessments(Layer):

@@ -9,16 +9,14 @@ from typing import Any
 
 Adapter = Callable[[dict[str, Any]], dict[str, Any]]
 
-MODULES = ("margin", "liquidation", "allocation", "amm", "network", "metrics")
+ENGINE_MODULES = ("margin", "prices", "liquidation", "two_tokens", "deleveraging", "allocation", "amm")
+"""Those whose targets a bundled scenario must reach."""
+
+MODULES = (*ENGINE_MODULES, "network", "metrics")
 """Each is ``contagion.conformance.adapters_NAME`` with ``ADAPTERS`` and, as far as it has any, ``TARGETS`` (model to
 the functions it calls), ``OUT_OF_SCOPE`` and ``NOT_YET`` (model to the reason)."""
 
-ENGINE_MODULES = ("margin", "liquidation", "allocation", "amm")
-"""Those whose targets a bundled scenario must reach."""
-
-NO_MECHANISM = frozenset({
-    "drift_liability_implied_by_asset", "drift_asset_transfer", "optimal_fund_exponential",
-})  # fmt: skip
+NO_MECHANISM = frozenset({"optimal_fund_exponential"})
 """Models that are a venue's fixed-point rounding or a pure statistic: free to be left out of scope."""
 
 

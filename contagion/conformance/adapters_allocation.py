@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from contagion.allocation import rankings
-from contagion.allocation.candidates import bears, fill_by_rank
+from contagion.allocation.candidates import fill_by_rank
 from contagion.allocation.clearing_house import assessment_power
 from contagion.allocation.haircuts import risk_weights
-from contagion.allocation.shares import per_unit, pro_rata, unit_value, walk, water_fill, worst_survivor
+from contagion.allocation.shares import per_unit, pro_rata, unit_value, water_fill, worst_survivor
 from contagion.allocation.withdrawals import exchange_bankruptcy
-from contagion.margin.prices import bankruptcy_prices
 
 Inputs = dict[str, Any]
 SIDES = {"long": 1.0, "short": -1.0}
@@ -25,94 +23,15 @@ def _array(values: Any) -> np.ndarray:
     return np.asarray(values, dtype=np.float64)
 
 
-# -- rankings -------------------------------------------------------------------------------------------------------
-
-
-def _binance(inputs: Inputs) -> dict[str, Any]:
-    profit, wallet = inputs["unrealised_pnl"], inputs["wallet_balance"]
-    return {
-        "pnl_percent": float(rankings.binance(profit, wallet, 1.0)),
-        "score": float(rankings.binance(profit, wallet, inputs["margin_ratio"])),
-    }
-
-
-def _bitmex(inputs: Inputs) -> dict[str, Any]:
-    scores = []
-    for account in inputs["accounts"]:
-        units = SIDES[account["side"]] * account["qty"]
-        mark, entry = account["mark_price"], account["entry_price"]
-        share = units * (mark - entry) / (abs(units) * entry)
-        leverage = abs(units) * mark / (units * (mark - account["bankruptcy_price"]))
-        scores.append(float(rankings.bitmex(_array(share), _array(leverage))))
-    return {"score": scores}
-
-
-def _hyperliquid(inputs: Inputs) -> dict[str, Any]:
-    index = []
-    for account in inputs["accounts"]:
-        mark, notional = account["mark_price"], account["notional"]
-        cost = notional * account["entry_price"] / mark
-        profit = SIDES[account.get("side", "long")] * (notional - cost)
-        score = float(rankings.hyperliquid(profit, notional, cost, account["account_value"]))
-        index.append(score if score >= 0.0 else -1.0 / score)  # losers rank by minus the reciprocal
-    return {"index": index}
-
-
-def _queue(inputs: Inputs) -> dict[str, Any]:
-    accounts, want = inputs["accounts"], inputs["qty_to_close"]
-    sizes = _array([account["qty"] for account in accounts])
-    fills = fill_by_rank(_array([account["score"] for account in accounts]), sizes, want)
-    return {
-        "fills": {account["account"]: float(fill) for account, fill in zip(accounts, fills, strict=True) if fill > 0.0},
-        "unfilled": float(want - fills.sum()),
-        "fill_price": inputs["bankruptcy_price"],
-    }
-
-
-def _walk(inputs: Inputs) -> dict[str, Any]:
-    others = inputs["counterparties"]
-    names = [other["account"] for other in others]
-    sizes, side = _array([other["qty"] for other in others]), -SIDES[inputs["side"]]
-    # The equity of a counterparty is zero at its own bankruptcy price.
-    able = np.array(
-        [bears(0.0, side * other["qty"], other["bankruptcy_price"], inputs["bankruptcy_price"]) for other in others]
-    )
-    fills = walk(sizes, able, inputs["start_index"], inputs["qty"])
-    visited, left = [], inputs["qty"]
-    for step in range(len(others)):
-        row = (inputs["start_index"] + step) % len(others)
-        if left <= 0.0:
-            break
-        visited.append(row)
-        left -= fills[row]
-    return {
-        "fills": {names[row]: float(fills[row]) for row in visited if fills[row] > 0.0},
-        "skipped": [names[row] for row in visited if not able[row]],
-        "remaining": float(inputs["qty"] - fills.sum()),
-    }
-
-
-def _pair(inputs: Inputs) -> dict[str, Any]:
-    size, entry, price = inputs["qty"], inputs["entry_price"], inputs["price"]
-    # The side that is below zero at the price is closed against the other one at its bankruptcy price.
-    units = -math.copysign(size, price - entry)
-    equity = inputs["collateral_each"] + units * (price - entry)
-    close = float(bankruptcy_prices(_array([units]), _array([price]), _array([size * price]), equity)[0])
-    side, other = ("short", "long") if units < 0.0 else ("long", "short")
-    return {
-        f"{side}_equity": equity, "bankruptcy_price": close,
-        f"{other}_pnl": -units * (close - entry), f"{side}_pnl": units * (close - entry),
-    }  # fmt: skip
-
-
 # -- sharing --------------------------------------------------------------------------------------------------------
 
 
 def _dpe(inputs: Inputs) -> dict[str, Any]:
     loss = exchange_bankruptcy([inputs["loser_margin"] - inputs["loser_loss"]], 0.0)
     profit = inputs["total_profit"]
-    paid = float(pro_rata(_array([profit]), loss)[0])
-    return {"system_loss": loss, "adjustment": paid / profit, "winner_receives": profit - paid}
+    paid = pro_rata(_array([profit]), loss)
+    adjustment = _rates(paid, _array([profit]))[0]
+    return {"system_loss": loss, "adjustment": adjustment, "winner_receives": profit - float(paid[0])}
 
 
 def _gains(inputs: Inputs) -> dict[str, Any]:
@@ -190,7 +109,7 @@ def _scaling(inputs: Inputs) -> dict[str, Any]:
 
 
 def _open_interest(inputs: Inputs) -> dict[str, Any]:
-    loss = inputs["loss"] - float(pro_rata(_array([inputs.get("fee_pool", 0.0)]), inputs["loss"])[0])
+    loss = exchange_bankruptcy([-inputs["loss"]], inputs.get("fee_pool", 0.0))
     rate = per_unit(loss, inputs["long_oi"], inputs["short_oi"])
     return {
         "new_cumulative": inputs["cumulative_before"] + rate, "long_pays": rate * inputs["long_oi"],
@@ -218,11 +137,10 @@ def _write_off(inputs: Inputs) -> dict[str, Any]:
 def _delayed(inputs: Inputs) -> dict[str, Any]:
     deposits, leave = _array(inputs["deposits"]), np.asarray(inputs["withdraws_at_par_first"], dtype=bool)
     total, stay = float(deposits.sum()), float(deposits[~leave].sum())
-    taken = float(pro_rata(_array([stay]), inputs["bad_debt"])[0])
     return {
         "haircut_if_recognised_at_once": 1.0 - unit_value(total, inputs["bad_debt"], total),
-        "haircut_of_those_who_stay": 1.0 - unit_value(stay, taken, stay) if stay > 0.0 else 0.0,
-        "uncovered": inputs["bad_debt"] - taken,
+        "haircut_of_those_who_stay": 1.0 - unit_value(stay, inputs["bad_debt"], stay) if stay > 0.0 else 0.0,
+        "uncovered": exchange_bankruptcy([stay - inputs["bad_debt"]], 0.0),
     }
 
 
@@ -233,34 +151,30 @@ def _withdrawals(inputs: Inputs) -> dict[str, Any]:
 # -- clearing house -------------------------------------------------------------------------------------------------
 
 
-def _in_order(loss: float, amounts: list[float]) -> tuple[list[float], float]:
-    absorbed = []
-    for amount in amounts:
-        absorbed.append(float(pro_rata(_array([amount]), loss)[0]))
-        loss -= absorbed[-1]
-    return absorbed, loss
+def _in_turn(loss: float, layers: list[list[float]]) -> tuple[list[list[float]], float]:
+    """What payers of each layer bear, layer after layer, and what is left."""
+    rank = np.repeat(-np.arange(len(layers), dtype=np.float64), [len(layer) for layer in layers])
+    paid = fill_by_rank(rank, _array([amount for layer in layers for amount in layer]), loss)
+    ends = np.cumsum([len(layer) for layer in layers])[:-1] if layers else []
+    return [part.tolist() for part in np.split(paid, ends)], loss - float(paid.sum())
 
 
 def _ccp(inputs: Inputs) -> dict[str, Any]:
-    absorbed, left = _in_order(inputs["loss"], [layer["amount"] for layer in inputs["layers"]])
-    return {"absorbed": absorbed, "residual": left}
+    absorbed, left = _in_turn(inputs["loss"], [[layer["amount"]] for layer in inputs["layers"]])
+    return {"absorbed": [layer[0] for layer in absorbed], "residual": left}
 
 
 def _ccp_members(inputs: Inputs) -> dict[str, Any]:
     first = ["defaulter_initial_margin", "defaulter_default_fund", "skin_in_the_game"]
-    absorbed, left = _in_order(inputs["loss"], [inputs[name] for name in first])
     contributions = _array(inputs["survivor_default_fund"])
-    fund = pro_rata(contributions, left)
-    left -= float(fund.sum())
-    called, _ = water_fill(contributions, assessment_power(inputs["assessment_multiple"], contributions), left)
-    left -= float(called.sum())
+    called = assessment_power(inputs["assessment_multiple"], contributions)
     gains = np.maximum(0.0, _array(inputs["variation_margin_gains"]))
-    cut = pro_rata(gains, left)
+    layers = [*([inputs[name]] for name in first), contributions.tolist(), called.tolist(), gains.tolist()]
+    paid, left = _in_turn(inputs["loss"], layers)
     total = float(gains.sum())
-    return dict(zip(first, absorbed, strict=True)) | {
-        "survivor_default_fund": fund.tolist(), "assessments": called.tolist(),
-        "vmgh_haircut": float(cut.sum()) / total if total > 0.0 else 0.0, "vmgh_amount": cut.tolist(),
-        "residual": left - float(cut.sum()),
+    return {name: part[0] for name, part in zip(first, paid[:3], strict=True)} | {
+        "survivor_default_fund": paid[3], "assessments": paid[4], "vmgh_amount": paid[5],
+        "vmgh_haircut": sum(paid[5]) / total if total > 0.0 else 0.0, "residual": left,
     }  # fmt: skip
 
 
@@ -270,17 +184,11 @@ def _assessments(inputs: Inputs) -> dict[str, Any]:
 
 def _fund_use(inputs: Inputs) -> dict[str, Any]:
     total = inputs["ccp_capital"] + inputs["fund_used"]
-    absorbed, _ = _in_order(total, [inputs["ccp_capital"], inputs["fund"]])
-    return {"total": sum(absorbed), "share_of_fund": absorbed[1] / inputs["fund"]}
+    (own, fund), _ = _in_turn(total, [[inputs["ccp_capital"]], [inputs["fund"]]])
+    return {"total": own[0] + fund[0], "share_of_fund": fund[0] / inputs["fund"]}
 
 
 ADAPTERS: dict[str, Callable[[Inputs], dict[str, Any]]] = {
-    "adl_score_binance": _binance,
-    "adl_score_bitmex": _bitmex,
-    "adl_index_hyperliquid": _hyperliquid,
-    "adl_queue_fill": _queue,
-    "deleverage_walk": _walk,
-    "deleverage_pair": _pair,
     "dpe": _dpe,
     "pro_rata_gains": _gains,
     "pro_rata_collected": _collected,
@@ -302,12 +210,6 @@ ADAPTERS: dict[str, Callable[[Inputs], dict[str, Any]]] = {
 }
 
 TARGETS: dict[str, tuple[Callable, ...]] = {
-    "adl_score_binance": (rankings.binance,),
-    "adl_score_bitmex": (rankings.bitmex,),
-    "adl_index_hyperliquid": (rankings.hyperliquid,),
-    "adl_queue_fill": (fill_by_rank,),
-    "deleverage_walk": (walk, bears),
-    "deleverage_pair": (bankruptcy_prices,),
     "dpe": (pro_rata,),
     "pro_rata_gains": (pro_rata,),
     "pro_rata_collected": (pro_rata,),
@@ -316,16 +218,16 @@ TARGETS: dict[str, tuple[Callable, ...]] = {
     "adl_toy_book": (fill_by_rank, pro_rata, worst_survivor),
     "queue_worst_gap": (fill_by_rank, pro_rata),
     "ptsr_scaling": (pro_rata, worst_survivor),
-    "per_unit_oi_loss": (per_unit,),
+    "per_unit_oi_loss": (per_unit, exchange_bankruptcy),
     "drift_social_funding": (per_unit,),
     "drift_spot_social": (unit_value,),
     "depositor_write_off": (unit_value,),
-    "delayed_recognition": (unit_value, pro_rata),
+    "delayed_recognition": (unit_value, exchange_bankruptcy),
     "withdrawal_loss_factor": (exchange_bankruptcy,),
-    "ccp_waterfall": (pro_rata,),
-    "ccp_waterfall_members": (pro_rata, water_fill, assessment_power),
+    "ccp_waterfall": (fill_by_rank,),
+    "ccp_waterfall_members": (fill_by_rank, assessment_power),
     "assessment_power": (assessment_power,),
-    "default_fund_use": (pro_rata,),
+    "default_fund_use": (fill_by_rank,),
 }
 
 OUT_OF_SCOPE: dict[str, str] = {

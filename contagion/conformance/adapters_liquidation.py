@@ -211,15 +211,13 @@ TARGETS: dict[str, tuple[Callable, ...]] = {
 """Model of a case -> functions of the engine that its adapter calls."""
 
 OUT_OF_SCOPE: dict[str, str] = {
-    "drift_liability_implied_by_asset": "a change of units between two tokens, rounded up: no mechanism",
-    "drift_asset_transfer": "a change of units between two tokens, rounded down: no mechanism",
     "interbank_loan_default_step": "a bank's reserve requirement on deposits: no agent of the model has one",
     "interbank_fire_sale_step": "a bank's reserve requirement on deposits: no agent of the model has one",
 }
 """Model of a case -> why a simulator has no use for it."""
 
 _LENDING = (
-    "drift_spot_transfer_to_cover", "drift_spot_if_fee", "auction_price_exponential", "auction_take",
+    "auction_price_exponential", "auction_take",
     "auction_end_shortfall", "liquidation_limit_hole", "liquidation_partial_dust", "auction_price_linear",
     "auction_half_life", "health_factor", "leftover_rule", "health_after_liquidation", "comet_quote_collateral",
     "absorb", "close_factor_incentive", "liquidation_incentive_factor", "stability_pool", "health_discount",

@@ -1,4 +1,4 @@
-"""Margin cases, run through the functions a run uses: an adapter converts units and rounds, nothing more."""
+"""Margin requirements, run through the functions a run uses: an adapter converts units and rounds, nothing more."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ import numpy as np
 
 from contagion.margin.initial import InitialTerms, dearer_rates
 from contagion.margin.kernels import margins
-from contagion.margin.portfolio import ScanScenario, loss_table, min_delta_charge, scan_accounts, term_scaling
-from contagion.margin.prices import bankruptcy_prices, bankruptcy_quote, fillable_price, price_at_requirement
+from contagion.margin.portfolio import (
+    ScanScenario,
+    loss_table,
+    min_delta_charge,
+    scan_accounts,
+    scan_margin,
+    term_scaling,
+)
 from contagion.margin.rules import (
     deductions,
     funding_add_on,
@@ -25,169 +31,10 @@ from contagion.margin.rules import (
 Inputs = dict[str, Any]
 PPM = 1_000_000
 
-
-def _side(inputs: Inputs) -> float:
-    return {"long": 1.0, "short": -1.0}[inputs["side"]]
+# -- requirements -----------------------------------------------------------------------------------------------------
 
 
-def _isolated(inputs: Inputs) -> tuple[float, float, float]:
-    """Equity, signed units and price of a position at entry; the wallet is initial margin where none is given."""
-    entry, size = inputs["entry_price"], inputs.get("qty", 1.0)
-    wallet = inputs.get("wallet_balance")
-    return entry * size / inputs["leverage"] if wallet is None else wallet, _side(inputs) * size, entry
-
-
-def _tick(price: float, tick: float | None, up: bool) -> float:
-    if not tick:
-        return price
-    return (math.ceil(price / tick - 1e-9) if up else math.floor(price / tick + 1e-9)) * tick
-
-
-# -- liquidation prices ---------------------------------------------------------------------------------------------
-
-
-def tiered_cross(inputs: Inputs) -> dict[str, Any]:
-    positions = inputs["positions"]
-    signed = {name: _side(held) * held["qty"] for name, held in positions.items()}
-    equity = inputs["wallet_balance"] + sum(
-        signed[name] * (held["mark_price"] - held["entry_price"]) for name, held in positions.items()
-    )
-    needed = {
-        name: held["qty"] * held["mark_price"] * held["maint_margin_rate"] - held["maint_amount"]
-        for name, held in positions.items()
-    }
-    return {
-        "liquidation_price": {
-            name: float(price_at_requirement(
-                equity, signed[name], held["mark_price"], held["maint_margin_rate"],
-                sum(needed.values()) - needed[name] - held["maint_amount"],
-            ))
-            for name, held in positions.items()
-        }
-    }  # fmt: skip
-
-
-def tiered_isolated(inputs: Inputs) -> dict[str, Any]:
-    price = price_at_requirement(*_isolated(inputs), inputs["maint_margin_rate"], -inputs.get("maint_amount", 0.0))
-    return {"liquidation_price": float(price)}
-
-
-def taker_fee_isolated(inputs: Inputs) -> dict[str, Any]:
-    rate = inputs["maint_margin_rate"] + inputs["taker_fee_rate"]
-    return {"liquidation_price": float(price_at_requirement(*_isolated(inputs), rate, 0.0))}
-
-
-def initial_margin_distance(inputs: Inputs) -> dict[str, Any]:
-    equity, units, entry = _isolated(inputs)
-    fixed = inputs["maint_margin_rate"] * abs(units) * entry
-    equity += inputs.get("extra_margin", 0.0)
-    return {"liquidation_price": float(price_at_requirement(equity, units, entry, 0.0, fixed))}
-
-
-def half_initial_margin(inputs: Inputs) -> dict[str, Any]:
-    units, rate = _side(inputs) * inputs["qty"], 1.0 / (2.0 * inputs["max_leverage"])
-    price = price_at_requirement(inputs["collateral"], units, inputs["entry_price"], rate, 0.0)
-    return {"liquidation_price": float(price)}
-
-
-def net_collateral(inputs: Inputs) -> dict[str, Any]:
-    price = price_at_requirement(
-        inputs["equity"], inputs["signed_size"], inputs["price"], inputs["maint_margin_fraction"],
-        inputs.get("other_maint_margin", 0.0),
-    )  # fmt: skip
-    return {"liquidation_price": float(price)}
-
-
-def inverse_cross_long(inputs: Inputs) -> dict[str, Any]:
-    contracts, entry, fee = inputs["contracts_usd"], inputs["entry_price"], inputs["taker_fee_rate"]
-    held = (inputs["balance_coin"], -contracts, 1.0 / entry)
-    maintenance = inputs["maint_margin_rate"] * contracts / entry
-    bankrupt = 1.0 / price_at_requirement(*held, fee, 0.0)
-    liquidated = 1.0 / price_at_requirement(*held, fee, maintenance)
-    return {
-        "bankruptcy_price": float(bankrupt),
-        "liquidation_price_rounded_up": _tick(float(liquidated), inputs.get("tick"), up=True),
-    }
-
-
-def inverse_isolated(inputs: Inputs) -> dict[str, Any]:
-    contracts, entry = inputs["contracts_usd"], inputs["entry_price"]
-    value = contracts / entry
-    margin, maintenance = value / inputs["leverage"], value * inputs["maint_margin_rate"]
-    return {
-        "position_value_coin": value,
-        "initial_margin_coin": margin,
-        "maint_margin_coin": maintenance,
-        "long": float(1.0 / price_at_requirement(margin, -contracts, 1.0 / entry, 0.0, maintenance)),
-        "short": float(1.0 / price_at_requirement(margin, contracts, 1.0 / entry, 0.0, maintenance)),
-    }
-
-
-def perp_price_ratios(inputs: Inputs) -> dict[str, Any]:
-    held = (1.0 / inputs["leverage"], _side(inputs), 1.0)
-    return {
-        "liquidation_over_entry": float(price_at_requirement(*held, inputs["maint_margin_rate"], 0.0)),
-        "bankruptcy_over_entry": float(price_at_requirement(*held, 0.0, 0.0)),
-    }
-
-
-# -- bankruptcy prices ----------------------------------------------------------------------------------------------
-
-
-def inverse_bankruptcy(inputs: Inputs) -> dict[str, Any]:
-    entry, side = inputs["entry_price"], _side(inputs)
-    raw = float(1.0 / price_at_requirement(1.0 / (entry * inputs["leverage"]), -side, 1.0 / entry, 0.0, 0.0))
-    return {"raw": raw, "rounded": _tick(raw, inputs.get("tick"), up=side > 0.0)}
-
-
-def linear_bankruptcy(inputs: Inputs) -> dict[str, Any]:
-    equity, units, entry = _isolated(inputs)
-    return {"bankruptcy_price": float(bankruptcy_prices(*_alone(units, entry), equity)[0])}
-
-
-def position_bankruptcy(inputs: Inputs) -> dict[str, Any]:
-    units, entry = _side(inputs) * inputs["qty"], inputs["entry_price"]
-    equity = inputs["position_margin"] + inputs["wallet_balance"]
-    return {"bankruptcy_price": float(bankruptcy_prices(*_alone(units, entry), equity)[0])}
-
-
-def _alone(units: float, price: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return np.array([units]), np.array([price]), np.array([abs(units) * price])
-
-
-def dydx_bankruptcy_quote(inputs: Inputs) -> dict[str, Any]:
-    exact = bankruptcy_quote(
-        inputs["position_net_notional_after"] - inputs["position_net_notional_before"],
-        Fraction(inputs["total_net_collateral"]),
-        inputs["maint_margin_after"] - inputs["maint_margin_before"],
-        Fraction(inputs["total_maint_margin"]),
-    )
-    return {"bankruptcy_quote_quantums": math.ceil(exact)}
-
-
-def dydx_fillable_price(inputs: Inputs) -> dict[str, Any]:
-    names = (
-        "position_net_notional", "total_net_collateral", "total_maint_margin", "position_maint_margin",
-        "position_size", "bankruptcy_adjustment", "spread_to_maintenance_ratio",
-    )  # fmt: skip
-    price = fillable_price(*(float(inputs[name]) for name in names))
-    return {"fillable_price": price}
-
-
-def zero_price(inputs: Inputs) -> dict[str, Any]:
-    held = inputs["positions"]
-    units = np.array([_side(item) * item["qty"] for item in held])
-    mark = np.array([item["mark_price"] for item in held])
-    rate = np.array([item["maint_margin_fraction"] for item in held])
-    price = bankruptcy_prices(units, mark, np.abs(units) * mark * rate, inputs["account_value"])
-    left, _, _ = _account(inputs["account_value"] - float(units @ mark), units, mark, rate, price)
-    return {"zero_price": price.tolist(), "account_value_after_closing_all_at_zero_price": left}
-
-
-# -- requirements ---------------------------------------------------------------------------------------------------
-
-
-def _account(
+def account_margin(
     balance: float, units: np.ndarray, mark: np.ndarray, rate: np.ndarray, equity_price: np.ndarray,
     slope: float = 0.0, floors: list[float] | None = None,
 ) -> tuple[float, float, float]:
@@ -215,7 +62,7 @@ def maintenance_schedule(inputs: Inputs) -> dict[str, Any]:
     if "notional" in inputs:
         one = np.ones(1)
         found["maint_margin"] = [
-            _account(0.0, np.array([float(notional)]), one, np.array(rates, float), one, floors=floors)[1]
+            account_margin(0.0, np.array([float(notional)]), one, np.array(rates, float), one, floors=floors)[1]
             for notional in inputs["notional"]
         ]
     return found
@@ -232,7 +79,7 @@ def maintenance_amount_step(inputs: Inputs) -> dict[str, Any]:
 
 def liquidation_test(inputs: Inputs) -> dict[str, Any]:
     one = np.ones(1)
-    equity, requirement, _ = _account(
+    equity, requirement, _ = account_margin(
         inputs["wallet_balance"], one, np.array([inputs["maint_margin"]]), one, np.array([inputs["unrealised_pnl"]])
     )
     return {"margin_balance": equity, "liquidate": equity < requirement}
@@ -243,7 +90,7 @@ def size_scaled_margin(inputs: Inputs) -> dict[str, Any]:
     found = {}
     if "maintenance_base" in inputs:
         rate = np.array([inputs["maintenance_base"]])
-        found["maintenance_margin"] = _account(0.0, units, mark, rate, mark, slope)[1]
+        found["maintenance_margin"] = account_margin(0.0, units, mark, rate, mark, slope)[1]
     if "initial_base" in inputs:
         zero, rate = np.zeros(1), np.array([inputs["initial_base"]])
         terms = InitialTerms(
@@ -286,7 +133,7 @@ def funding_addon(inputs: Inputs) -> dict[str, Any]:
     }  # fmt: skip
 
 
-# -- portfolio margin -----------------------------------------------------------------------------------------------
+# -- portfolio margin -------------------------------------------------------------------------------------------------
 
 
 def min_delta(inputs: Inputs) -> dict[str, Any]:
@@ -305,19 +152,16 @@ def portfolio_scan(inputs: Inputs) -> dict[str, Any]:
     scenarios = tuple(
         ScanScenario(item["spot_shock"], item.get("vol_shock", 0.0), item["weight"]) for item in inputs["scenarios"]
     )
-    notional = float(np.abs(units).sum()) * inputs["spot"]
-    scan = np.array([[
-        inputs["net_delta_rate"], inputs["hedged_delta_rate"], inputs["fees"] / notional if notional else 0.0,
-        inputs["maint_to_initial"],
-    ]])  # fmt: skip
+    # Fees are given as a sum: the scan's rate of them stays 0.
+    scan = np.array([[inputs["net_delta_rate"], inputs["hedged_delta_rate"], 0.0, inputs["maint_to_initial"]]])
     out = np.empty((1, 3))
     scan_accounts(
         np.zeros(1, np.int64), np.array([0, n]), np.zeros(1, np.int64), np.arange(n), units,
         loss_table(price, np.ones(n), scenarios), np.ones(n), np.full(n, float(inputs["spot"])), np.zeros(n, np.int64),
         1, scan, out,
     )  # fmt: skip
-    loss, floor, fees = out[0].tolist()
-    initial = max(loss, floor) + fees
+    loss, floor, _ = out[0].tolist()
+    initial = float(scan_margin(loss, floor, inputs["fees"]))
     return {
         "scan_loss": loss, "min_delta_charge": floor, "initial_margin": initial,
         "maintenance_margin": inputs["maint_to_initial"] * initial,
@@ -332,62 +176,31 @@ def vol_shock_term_scaling(inputs: Inputs) -> dict[str, Any]:
 
 
 ADAPTERS: dict[str, Callable[[Inputs], dict[str, Any]]] = {
-    "tiered_cross_liquidation_price": tiered_cross,
-    "tiered_isolated_liquidation_price": tiered_isolated,
-    "taker_fee_isolated_liquidation_price": taker_fee_isolated,
-    "initial_margin_distance_liquidation_price": initial_margin_distance,
-    "half_initial_margin_liquidation_price": half_initial_margin,
     "maintenance_schedule": maintenance_schedule,
     "maintenance_amount_step": maintenance_amount_step,
     "liquidation_test": liquidation_test,
-    "net_collateral_liquidation_price": net_collateral,
     "oi_scaled_initial_margin": oi_scaled_initial_margin,
     "funding_cap_8h": funding_cap_8h,
-    "dydx_bankruptcy_quote": dydx_bankruptcy_quote,
-    "dydx_fillable_price": dydx_fillable_price,
     "size_scaled_margin": size_scaled_margin,
-    "inverse_bankruptcy_price": inverse_bankruptcy,
-    "linear_bankruptcy_price": linear_bankruptcy,
-    "position_bankruptcy_price": position_bankruptcy,
-    "inverse_cross_long_prices": inverse_cross_long,
-    "inverse_isolated_liquidation_price": inverse_isolated,
     "slippage_risk_factor_margin": slippage_risk_factor,
     "funding_addon_margin": funding_addon,
     "min_delta_charge": min_delta,
     "portfolio_margin_scan": portfolio_scan,
     "vol_shock_term_scaling": vol_shock_term_scaling,
-    "zero_price": zero_price,
-    "perp_price_ratios": perp_price_ratios,
 }
 """Model of a case -> what runs it."""
 
 TARGETS: dict[str, tuple[Callable, ...]] = {
-    **dict.fromkeys(
-        (
-            "tiered_cross_liquidation_price", "tiered_isolated_liquidation_price",
-            "taker_fee_isolated_liquidation_price", "initial_margin_distance_liquidation_price",
-            "half_initial_margin_liquidation_price", "net_collateral_liquidation_price", "inverse_bankruptcy_price",
-            "inverse_cross_long_prices", "inverse_isolated_liquidation_price", "perp_price_ratios",
-        ),
-        (price_at_requirement,),
-    ),
     "maintenance_schedule": (deductions, margins),
     "maintenance_amount_step": (next_deduction,),
     "liquidation_test": (margins,),
     "oi_scaled_initial_margin": (open_interest_initial,),
     "funding_cap_8h": (funding_cap,),
-    "dydx_bankruptcy_quote": (bankruptcy_quote,),
-    "dydx_fillable_price": (fillable_price,),
     "size_scaled_margin": (margins, dearer_rates),
-    "linear_bankruptcy_price": (bankruptcy_quote,),
-    "position_bankruptcy_price": (bankruptcy_quote,),
     "slippage_risk_factor_margin": (volume_at_risk_margin,),
     "funding_addon_margin": (funding_add_on,),
     "min_delta_charge": (min_delta_charge,),
-    "portfolio_margin_scan": (loss_table, scan_accounts),
+    "portfolio_margin_scan": (loss_table, scan_accounts, scan_margin),
     "vol_shock_term_scaling": (term_scaling,),
-    "zero_price": (bankruptcy_quote,),
-}  # fmt: skip
+}
 """Model of a case -> functions of the engine that its adapter calls."""
-
-OUT_OF_SCOPE: dict[str, str] = {}

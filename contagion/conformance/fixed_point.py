@@ -31,7 +31,9 @@ class Fixed:
 
     __rmul__ = __mul__
 
-    def __truediv__(self, other: Fixed) -> Fixed:
+    def __truediv__(self, other: Fixed | int) -> Fixed:
+        if isinstance(other, int):
+            return Fixed(self.raw // other, self.scale)
         return Fixed(self.raw * other.scale // other.raw, self.scale)
 
     def __eq__(self, other: object) -> bool:

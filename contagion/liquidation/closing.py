@@ -118,7 +118,9 @@ class Liquidation:
             return bool(new.any())
         self._used.setdefault(venue.row, 0)
         self.world.bookkeeper.phase = Phase.LIQUIDATE
-        if self._collateral.active and self._collateral.sell(accounts[chosen]):
+        if self._collateral.active and self._sell_collateral(
+            venue, accounts[chosen], equity[chosen], requirement[chosen], notional[chosen], doomed[chosen]
+        ):
             equity, requirement, notional = self.world.margin.of(accounts)
         breaches = self._breaches(
             venue, accounts[chosen], equity[chosen], requirement[chosen], notional[chosen], doomed[chosen]
@@ -147,6 +149,14 @@ class Liquidation:
             rows = np.sort(first_in_line(self.world, rules.order, accounts, equity, requirement, notional)[:left])
         self._used[venue.row] = self._used.get(venue.row, 0) + len(rows)
         return rows
+
+    def _sell_collateral(self, venue: Venue, accounts, equity, requirement, notional, doomed) -> bool:
+        """Sell posted coins before any contract is closed; whether anything was sold."""
+        if venue.spec.liquidation.collateral == "all":
+            return self._collateral.sell(accounts)
+        shortage = venue.engine.goal(requirement, notional) - equity
+        whole = self._collateral.sell(accounts[doomed])
+        return self._collateral.cover(venue, accounts[~doomed], shortage[~doomed]) | whole
 
     def _breaches(self, venue: Venue, accounts, equity, requirement, notional, doomed) -> Breaches:
         """What the engine is shown: margin, and what closing is expected to cost."""
@@ -185,7 +195,8 @@ class Liquidation:
         """What the engine wants closed, within the caps and the worst price an order accepts."""
         rules, state = venue.spec.liquidation, self.world.state
         order = self._all_of(breaches, wanted)
-        order.change = np.where(taking[order.owner], 0.0, order.change)
+        cured = breaches.equity >= breaches.requirement  # by what its collateral brought
+        order.change = np.where((taking | cured)[order.owner], 0.0, order.change)
         if rules.caps is not None:
             settle = breaches.settle[order.owner]
             value = np.abs(order.change) * state.instruments.mark[order.instrument]
@@ -266,7 +277,7 @@ class Liquidation:
         flat = self._flat(accounts)
         below = np.where(flat, equity < 0.0, equity < np.maximum(rules.takeover_below * requirement, 0.0))
         if take_over is not None:
-            below |= take_over & ~flat
+            below |= take_over & ~flat & (equity < requirement)
         if self._collateral.active:
             below &= ~self._collateral.holds(accounts)
         taken = accounts[below]

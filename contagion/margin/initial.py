@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from contagion.margin.portfolio import scan_accounts
+from contagion.margin.portfolio import scan_accounts, scan_margin
 from contagion.state.tables import Instruments
 
 
@@ -73,7 +73,7 @@ def initial_of(book, instrument, units, t):
             np.zeros(1, np.int64), start, np.full(1, book), instrument, units, t.scan_loss, t.delta, t.mark, t.asset,
             t.asset.max() + 1, t.scan, out,
         )  # fmt: skip
-        return max(out[0, 0], out[0, 1]) + out[0, 2]
+        return scan_margin(out[0, 0], out[0, 1], out[0, 2])
     total = 0.0
     for p in range(len(units)):
         if units[p] != 0.0:

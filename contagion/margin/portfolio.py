@@ -34,6 +34,12 @@ def min_delta_charge(net, hedged, net_rate, hedged_rate):
     return net_rate * abs(net) + hedged_rate * hedged
 
 
+@nb.njit(cache=True)
+def scan_margin(loss, floor, fees):
+    """Initial margin from the parts of a scan: ``max(loss, floor) + fees``. [settlement asset]"""
+    return np.maximum(loss, floor) + fees
+
+
 def loss_table(
     price: np.ndarray, sign: np.ndarray, scenarios: tuple[ScanScenario, ...],
 ) -> np.ndarray:
@@ -80,7 +86,7 @@ _BLOCK = 256
 def scan_accounts(accounts, start, book, instrument, units, loss, delta, mark, asset, n_assets, scan, out):
     """Worst weighted loss, floor and fees of listed accounts, into ``out`` of shape (n, 3). [settlement asset]
 
-    Initial margin is ``max(loss, floor) + fees``. Losses of a block of accounts are one matrix product.
+    :func:`scan_margin` of them is initial margin. Losses of a block of accounts are one matrix product.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ import numpy as np
 from contagion.margin.dynamic import RealisedRisk
 from contagion.margin.initial import initial_margins, initial_terms
 from contagion.margin.kernels import margins
-from contagion.margin.portfolio import ScanScenario, loss_table, option_losses, scan_accounts
+from contagion.margin.portfolio import ScanScenario, loss_table, option_losses, scan_accounts, scan_margin
 from contagion.margin.rules import Dynamic, OpenInterestScaled, Portfolio, VolumeAtRisk, funding_add_on
 from contagion.margin.rules import open_interest_initial as scaled
 from contagion.state.codes import InstrumentKind
@@ -75,7 +75,7 @@ class Requirements:
             accounts, state.accounts.start, state.accounts.book, state.positions.instrument, state.positions.units,
             table.scan_loss, table.delta, table.mark, table.asset, len(state.assets.names), state.books.scan, out,
         )  # fmt: skip
-        return np.maximum(out[:, 0], out[:, 1]) + out[:, 2]
+        return scan_margin(out[:, 0], out[:, 1], out[:, 2])
 
     def initial(self, accounts: np.ndarray) -> np.ndarray:
         """Initial margin of accounts as they stand, shape (n,). [settlement asset]"""

@@ -110,6 +110,8 @@ class Liquidation(Strict):
     fee_within_margin: Share | None = None  # share of the margin left beside shortage and discount the fee may take
     surplus_to: Literal["owner", "fund", "owner_after_fee", "fund_up_to_fee"] = "owner_after_fee"
     liquidators: LiquidatorTerms | None = None  # none: orders go to the market
+    # Posted coins that are sold before contracts are closed: all, or what frees the margin that is missing.
+    collateral: Literal["all", "to_cover"] = "all"
 
 
 class DefaultFundTerms(Strict):
