@@ -9,7 +9,7 @@ from typing import Any
 
 Adapter = Callable[[dict[str, Any]], dict[str, Any]]
 
-ENGINE_MODULES = ("margin", "prices", "liquidation", "two_tokens", "deleveraging", "allocation", "amm")
+ENGINE_MODULES = ("margin", "prices", "liquidation", "two_tokens", "lending", "deleveraging", "allocation", "amm")
 """Those whose targets a bundled scenario must reach."""
 
 MODULES = (*ENGINE_MODULES, "network", "metrics")

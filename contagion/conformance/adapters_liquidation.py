@@ -217,10 +217,8 @@ OUT_OF_SCOPE: dict[str, str] = {
 """Model of a case -> why a simulator has no use for it."""
 
 _LENDING = (
-    "auction_price_exponential", "auction_take",
-    "auction_end_shortfall", "liquidation_limit_hole", "liquidation_partial_dust", "auction_price_linear",
-    "auction_half_life", "health_factor", "leftover_rule", "health_after_liquidation", "comet_quote_collateral",
-    "absorb", "close_factor_incentive", "liquidation_incentive_factor", "stability_pool", "health_discount",
+    "auction_price_exponential", "auction_take", "auction_end_shortfall", "liquidation_limit_hole",
+    "liquidation_partial_dust", "auction_price_linear", "auction_half_life", "stability_pool",
 )  # fmt: skip
 
 NOT_YET: dict[str, str] = dict.fromkeys(_LENDING, "lending designs")

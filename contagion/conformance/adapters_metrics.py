@@ -8,7 +8,7 @@ import numpy as np
 
 from contagion.market.impact import exponential_impact, exponential_quantity, square_root_impact, square_root_quantity
 from contagion.outcomes import counterparty, measures, risk
-from contagion.protocols.lending_rules import liquidation_spiral, toxicity_frontier
+from contagion.protocols.lending_rules import liquidation_spiral, toxicity_frontier, toxicity_frontier_rising
 
 Inputs = dict[str, Any]
 
@@ -38,6 +38,11 @@ def _beyond_margin(inputs: Inputs) -> dict[str, Any]:
 
 def _frontier(inputs: Inputs) -> dict[str, Any]:
     return {"ltv": toxicity_frontier(inputs["bonus"], inputs.get("collateral_over_pool_depth", 0.0))}
+
+
+def _rising_frontier(inputs: Inputs) -> dict[str, Any]:
+    impact = 1.0 + inputs["phi"] * inputs["collateral"]
+    return {"lambda": impact, "ltv_frontier": toxicity_frontier_rising(inputs["bonus"], inputs["v"], impact)}
 
 
 def _spiral(inputs: Inputs) -> dict[str, Any]:
@@ -77,9 +82,8 @@ ADAPTERS = {
     "adl_overuse": lambda given: measures.adl_overuse(given["haircut"], given["needed"])._asdict(),
     "amplification": _amplification,
     "toxicity_frontier": _frontier,
+    "toxicity_linear_impact": _rising_frontier,
     "liquidation_spiral": _spiral,
     "exponential_impact": _exponential,
     "square_root_impact": _square_root,
 }
-
-NOT_YET = {"toxicity_linear_impact": "lending mechanism that no part of the package has yet"}

@@ -75,15 +75,6 @@ def incentive_factor(threshold: float, cursor: float = 0.3, most: float = 1.15) 
     return min(most, 1.0 / (1.0 - cursor * (1.0 - threshold)))
 
 
-@nb.njit(cache=True)
-def price_after_discount(health: float, most_discount: float) -> float:
-    """Price of collateral for a keeper over the oracle's: health itself, not below ``1 - most_discount``. [1]
-
-    Euler vault kit, Liquidation.sol.
-    """
-    return max(health, 1.0 - most_discount)
-
-
 def repayment_to_health(debt: float, health: float, target: float, threshold: float, bonus: float) -> float:
     """Repayment that lifts health to a target: ``D (T - HF) / (T - LT (1 + bonus))``, at most the debt. [USD]
 

@@ -74,7 +74,10 @@ class Borrowers:
 
 @nb.njit(cache=True)
 def bonus_at(health, most, slope, power):
-    """What a keeper gets above what it repays: ``min(most, slope (1 - health) / health ** power)``. [1]"""
+    """What a keeper gets above what it repays: ``min(most, slope (1 - health) / health ** power)``. [1]
+
+    With slope and power 1 and most ``1 / (1 - d) - 1`` the keeper pays ``max(health, 1 - d)`` of the price (Euler).
+    """
     if math.isinf(slope) or health <= 0.0:
         return most
     return min(most, slope * (1.0 - health) / health**power)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from contagion.protocols.designs.design import Design, Incentive, Loan, Pool
 from contagion.protocols.keepers import Bid
-from contagion.protocols.lending_rules import price_after_discount, repayment_to_health
+from contagion.protocols.lending_rules import repayment_to_health
 from contagion.scenario.lending import Collateral
 
 
@@ -35,7 +35,7 @@ class HealthDiscount(Design):
     def incentive(self, terms: Collateral) -> Incentive:
         if self.follows == "bonus":
             return Incentive(self.most_discount, slope=self.most_discount)
-        return Incentive(1.0 / price_after_discount(0.0, self.most_discount) - 1.0, slope=1.0, power=1.0)
+        return Incentive(1.0 / (1.0 - self.most_discount) - 1.0, slope=1.0, power=1.0)
 
     def bids(self, loan: Loan, pool: Pool) -> list[Bid]:
         result = []
