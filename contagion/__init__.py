@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from contagion.errors import ContagionError, ConvergenceError, InputError, InvariantError
 
 if TYPE_CHECKING:
+    from contagion.experiment import sweep
     from contagion.model import ContagionModel
     from contagion.results import RunResult
     from contagion.scenario import Scenario, bundled_scenarios, load_scenario
@@ -23,6 +24,7 @@ _HOME_OF = {
     "Scenario": "contagion.scenario",
     "bundled_scenarios": "contagion.scenario",
     "load_scenario": "contagion.scenario",
+    "sweep": "contagion.experiment.sweeps",
 }
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "Scenario",
     "bundled_scenarios",
     "load_scenario",
+    "sweep",
 ]
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contagion.commands import Interrupted, experiments
 from contagion.errors import ContagionError, InputError
 
 if TYPE_CHECKING:
@@ -38,10 +39,6 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Override a field: assets.ETH.volatility=0.9"),
 ]
-
-
-class Interrupted(Exception):
-    """The user stopped a run; the message says what was kept and where."""
 
 
 @app.callback(invoke_without_command=True)
@@ -148,11 +145,16 @@ def validate(scenario: ScenarioName, settings: Settings = None) -> None:
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    experiment: Annotated[bool, typer.Option("--experiment", help="Of an experiment file instead.")] = False,
+) -> None:
     """Print the JSON Schema of a scenario, for editors."""
-    from contagion.scenario import scenario_schema
+    if experiment:
+        from contagion.experiment import experiment_schema as schema_of
+    else:
+        from contagion.scenario import scenario_schema as schema_of
 
-    typer.echo(json.dumps(scenario_schema(), indent=2))
+    typer.echo(json.dumps(schema_of(), indent=2))
 
 
 @app.command()
@@ -178,6 +180,9 @@ def rules() -> None:
     from contagion.rules_table import rendered
 
     typer.echo(rendered())
+
+
+experiments.add_to(app)
 
 
 def _load(name: str, overrides: dict[str, Any]) -> Scenario:

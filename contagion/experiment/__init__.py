@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from contagion.experiment.file import Experiment, experiment_schema, load_experiment
     from contagion.experiment.store import Results, open_results
-    from contagion.experiment.sweep import sweep
+    from contagion.experiment.sweeps import sweep
 
 _HOME_OF = {
     "Experiment": "contagion.experiment.file",
@@ -16,14 +16,13 @@ _HOME_OF = {
     "experiment_schema": "contagion.experiment.file",
     "load_experiment": "contagion.experiment.file",
     "open_results": "contagion.experiment.store",
-    "sweep": "contagion.experiment.sweep",
+    "sweep": "contagion.experiment.sweeps",
 }
 
 __all__ = ["Experiment", "Results", "experiment_schema", "load_experiment", "open_results", "sweep"]
 
 
 def __getattr__(name: str) -> Any:
-    # A submodule that bears the name of its function hides it once imported; the function is what is asked for.
     if name not in _HOME_OF:
         raise AttributeError(f"module 'contagion.experiment' has no attribute {name!r}")
     return getattr(import_module(_HOME_OF[name]), name)

@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -77,11 +77,21 @@ class Plan:
 
     def row(self, run: Run) -> dict[str, Any]:
         """What identifies a run in the results, and the values of swept paths."""
-        own = {path: run.overrides.get(path, self.base_values[path]) for path in self.experiment.swept}
+        own = {path: column(run.overrides.get(path, self.base_values[path])) for path, column in self._columns.items()}
         return {
             "run_key": run.key, "policy": run.policy, "world": run.world, "replication": run.replication,
             "seed": run.seed, "mirrored": run.mirrored, **own,
         }  # fmt: skip
+
+    @cached_property
+    def _columns(self) -> dict[str, Callable[[Any], Any]]:
+        """Swept path -> how its values are written: all as numbers, all as truth values, or all as text."""
+        found: dict[str, Callable[[Any], Any]] = {}
+        for path in self.experiment.swept:
+            sources = [*self.worlds, *self.policies.values()]
+            kinds = {type(source.get(path, self.base_values[path])) for source in sources}
+            found[path] = bool if kinds == {bool} else float if kinds <= {int, float} else _text
+        return found
 
     @cached_property
     def base_values(self) -> dict[str, Any]:
@@ -232,6 +242,10 @@ def _places(scenario: Scenario, path: str, where: str) -> list[tuple[str, ...]]:
 def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     shorter = min(len(one), len(other))
     return one[:shorter] == other[:shorter]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else _canonical(value)
 
 
 def _canonical(value: Any) -> str:

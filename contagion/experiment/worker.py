@@ -1,18 +1,23 @@
-"""What a worker process does: runs, one after the other, and their outcomes as the bytes of a part."""
+"""What a worker does: runs, one after the other, and their outcomes as the bytes of a part."""
 
 from __future__ import annotations
 
+import faulthandler
+import multiprocessing
+import os
+import signal
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
+from contagion.experiment.folder import encode
 from contagion.experiment.plan import Run, load_run
-from contagion.experiment.store import encode
 from contagion.scenario.schema import Scenario
 
-SCENARIOS_KEPT = 64
+SCENARIOS_KEPT = 256
 
 
 class OutOfTime(Exception):
@@ -21,53 +26,99 @@ class OutOfTime(Exception):
 
 @dataclass(frozen=True)
 class Task:
-    """What all runs of a sweep share; it travels with every chunk, so that any worker can take any chunk."""
+    """What all runs of a sweep share; it travels with every chunk, so that any worker can take any chunk.
+
+    Attributes
+    ----------
+    key
+        Hash of the rest.
+    source, overrides
+        Scenario and overrides as the experiment gives them.
+    scenario
+        Both together, as plain values.
+    time_limit
+        Of a run. [s]
+    compiling
+        Added to it for the first run of a process, which compiles. [s]
+    """
 
     key: str
     source: str | Mapping[str, Any]
     overrides: Mapping[str, Any]
     scenario: Mapping[str, Any]
     time_limit: float | None = None
+    compiling: float = 300.0
+
+    def limit(self, first: bool) -> float | None:
+        """Longest a run may take here. [s]"""
+        return None if self.time_limit is None else self.time_limit + (self.compiling if first else 0.0)
 
 
 @dataclass(frozen=True)
 class Done:
-    """A chunk that was worked off: its part, how many runs failed, and how long it took. [s]"""
+    """A chunk that was worked off: its part, how many runs failed, how long it took [s], if its process was new."""
 
     part: bytes
     runs: int
     failed: int
     seconds: float
+    first: bool
+
+
+class _Process:
+    """What this process keeps from one chunk to the next."""
+
+    owned = False  # by a sweep, which may end it
+    ran = False
+    task = ""
+    base: Scenario | None = None
+    loaded: OrderedDict[str, Scenario] = OrderedDict()
+
+
+def prepare() -> None:
+    """Start of a process that belongs to a sweep: it leaves Ctrl-C to its parent, and ends when that does."""
+    _Process.owned = True
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    import contagion.model  # noqa: F401  now, rather than inside the first run
 
 
 def work(task: Task, runs: Sequence[Run]) -> Done:
     """Make these runs. One that fails is a row with its error; nothing else is affected."""
-    start = time.perf_counter()
+    start, first = time.perf_counter(), not _Process.ran
     found, errors = [], []
     for run in runs:
         outcomes, error = _outcomes(task, run)
         found.append(outcomes)
         errors.append(error)
+        _Process.ran = True
     part = encode([run.key for run in runs], found, errors)
     failed = sum(error is not None for error in errors)
-    return Done(part, len(runs), failed, time.perf_counter() - start)
+    return Done(part, len(runs), failed, time.perf_counter() - start, first)
 
 
 def _outcomes(task: Task, run: Run) -> tuple[dict[str, float], str | None]:
     from contagion.model import ContagionModel
 
+    limit = task.limit(not _Process.ran)
+    hard = _Process.owned and limit is not None
+    if hard:  # between steps is soon enough for most runs; one that hangs within a step takes its process along
+        faulthandler.dump_traceback_later(limit + max(1.0, 0.5 * task.time_limit), exit=True)
     try:
         model = ContagionModel(_scenario(task, run), rng=run.seed, keep_ledger=False)
-        model.advance(_deadline(task.time_limit))
+        model.advance(_deadline(limit) if limit is not None else False)
         return model.recorder.outcomes(), None
     except Exception as error:
         return {}, " ".join(f"{type(error).__name__}: {error}".split())
+    finally:
+        if hard:
+            faulthandler.cancel_dump_traceback_later()
 
 
-def _deadline(limit: float | None):
+def _deadline(limit: float) -> Callable[[int, int], None]:
     """Called between steps; ends the run once its time is over."""
-    if limit is None:
-        return False
     end = time.monotonic() + limit
 
     def check(done: int, total: int) -> None:
@@ -77,32 +128,14 @@ def _deadline(limit: float | None):
     return check
 
 
-_loaded: dict[str, Scenario] = {}
-
-
 def _scenario(task: Task, run: Run) -> Scenario:
-    """The scenario of a run; scenarios that differ in nothing but the seed are one object, loaded once."""
-    return _of_overrides(_Request(task, run))
-
-
-class _Request:
-    """A key for the cache that carries what a miss needs."""
-
-    def __init__(self, task: Task, run: Run) -> None:
-        self.task, self.run = task, run
-        self._identity = (task.key, repr(sorted(run.overrides.items())))
-
-    def __hash__(self) -> int:
-        return hash(self._identity)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Request) and self._identity == other._identity
-
-
-@lru_cache(SCENARIOS_KEPT)
-def _of_overrides(request: _Request) -> Scenario:
-    task = request.task
-    if task.key not in _loaded:
-        _loaded.clear()
-        _loaded[task.key] = Scenario.model_validate(task.scenario)
-    return load_run(_loaded[task.key], task.source, task.overrides, request.run.overrides)
+    """The scenario of a run; runs that differ in nothing but the seed share one object."""
+    if task.key != _Process.task:
+        _Process.base, _Process.task = Scenario.model_validate(task.scenario), task.key
+        _Process.loaded.clear()
+    own = repr(run.overrides)
+    if own not in _Process.loaded:
+        _Process.loaded[own] = load_run(_Process.base, task.source, task.overrides, run.overrides)
+        if len(_Process.loaded) > SCENARIOS_KEPT:
+            _Process.loaded.popitem(last=False)
+    return _Process.loaded[own]
