@@ -7,6 +7,7 @@ import numpy as np
 
 from contagion.errors import ConvergenceError
 from contagion.network.claims import solve_claim_values
+from contagion.protocols.faces import face_value
 from contagion.state.codes import InstrumentKind
 from contagion.state.world import World
 
@@ -29,15 +30,20 @@ class ClaimCycles:
         Rows of Assets and of Agents.
     own_start, own_accounts, customer_start, customers : ndarray
         Accounts of each issuer elsewhere and of its customers, as offsets and rows of Accounts.
+    faces : tuple of ndarray
+        As :func:`~contagion.protocols.faces.opening_faces` returns them. Where redemption values are solved such a
+        claim stands at its face while its issuer has anything.
     """
 
-    def __init__(self, world: World, claims, issuers, own_start, own_accounts, customer_start, customers) -> None:
+    def __init__(self, world: World, claims, issuers, own_start, own_accounts, customer_start, customers, faces) -> None:
         self.world = world
         self.claims, self.issuers = claims, issuers
         self._accounts = (own_start, own_accounts, customer_start, customers)
         self._names = [world.state.assets.names[row] for row in claims]
         self._column = np.full(len(world.state.assets.names), -1, np.int64)
         self._column[claims] = np.arange(len(claims))
+        self._faces = faces
+        self._at_face = np.flatnonzero(np.diff(faces[0]))
 
     def solve(self) -> tuple[np.ndarray, np.ndarray]:
         """Fundamental and redemption value of each claim, shape (n,) each. [USD per unit]"""
@@ -49,14 +55,21 @@ class ClaimCycles:
         state, claims = self.world.state, self.claims
         supply, par = state.assets.supply[claims], state.assets.par[claims]
         last = prices[claims].copy()
+        column, at_face = self._column, np.empty(0, np.int64) if recognise_all else self._at_face
+        if len(at_face):
+            column = column.copy()
+            column[claims[at_face]] = -1
         sunk = np.zeros(len(self._accounts[3]), np.bool_)
         values = last
         for _ in range(_ROUNDS):
-            own, units = self._sheets(prices, sunk)
+            own, units = self._sheets(prices, sunk, column)
             values = solve_claim_values(
                 np.maximum(own, 0.0), np.maximum(-own, 0.0), np.maximum(units, 0.0), supply, par, names=self._names
             )
             values = np.where(supply > 0.0, values, last)
+            for j in at_face:
+                if values[j] > 0.0:
+                    values[j] = max(values[j], face_value(j, prices, *self._faces))
             moved = np.abs(values - prices[claims]) > 1e-14 * values
             prices[claims] = values
             if recognise_all and self._sink(prices, sunk):
@@ -73,11 +86,11 @@ class ClaimCycles:
             state.instruments.value_price,
         )  # fmt: skip
 
-    def _sheets(self, prices: np.ndarray, sunk: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _sheets(self, prices: np.ndarray, sunk: np.ndarray, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Assets net of what ranks first besides claims, shape (n,) [USD], and units of claims held, shape (n, n)."""
         state = self.world.state
         own, units = _balance_sheets(
-            self.issuers, self._column, prices, sunk, state.agents.cash, state.agents.holding_start,
+            self.issuers, column, prices, sunk, state.agents.cash, state.agents.holding_start,
             state.holdings.asset, state.holdings.units, *self._columns(),
         )  # fmt: skip
         for lender, borrower, face in zip(state.loans.lender, state.loans.borrower, state.loans.face, strict=True):

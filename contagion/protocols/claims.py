@@ -3,7 +3,8 @@
 - *fundamental*: the issuer's balance sheet per unit, (assets - what ranks before the claim) / supply. A borrower's
   account counts at ``max(0, equity)`` for its owner, so a pool has the smaller of debt and collateral.
 - *redemption*: what a withdrawal gets. The same with recognised values: debt stands at face until it is written off,
-  and claims of other issuers stand at their own redemption value.
+  and claims of other issuers stand at their own redemption value. An issuer that pays at face gives each unit what it
+  stood for at the opening while anything is left.
 - *market*: redemption times ``exp(-discount)``, what a sale gets.
 """
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from contagion.errors import ConvergenceError, InputError
 from contagion.protocols.claim_cycles import ClaimCycles
+from contagion.protocols.faces import face_value, opening_faces
 from contagion.state.codes import InstrumentKind
 from contagion.state.tables import State
 from contagion.state.world import World
@@ -51,6 +53,7 @@ class ClaimValues:
         self.issuers = state.assets.issuer[self.claims].astype(np.int64)
         self.own_start, self.own_accounts = _accounts_elsewhere(state, self.issuers)
         self.customer_start, self.customers = _customer_accounts(state, self.issuers)
+        self.faces = opening_faces(world, self.claims)
         on_claim = state.assets.issuer[state.instruments.asset] >= 0
         self.spot = np.flatnonzero((state.instruments.kind == _SPOT) & on_claim)
         try:
@@ -59,7 +62,7 @@ class ClaimValues:
         except CycleError:
             self.order = np.empty(0, np.int64)
             self.cycles = ClaimCycles(world, self.claims, self.issuers, self.own_start, self.own_accounts,
-                                      self.customer_start, self.customers)  # fmt: skip
+                                      self.customer_start, self.customers, self.faces)  # fmt: skip
             self.cycles.solve()
 
     def solve(self) -> bool:
@@ -95,6 +98,7 @@ class ClaimValues:
             agents.cash, agents.holding_start, holdings.asset, holdings.units, accounts.balance, accounts.book,
             accounts.start, state.books.settle, positions.instrument, positions.units, instruments.kind,
             instruments.asset, instruments.value_price, loans.lender, loans.borrower, loans.face,
+            *self.faces,
         )  # fmt: skip
 
     def _dependencies(self) -> dict[int, set[int]]:
@@ -142,7 +146,7 @@ def _offsets(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 def _solve_in_order(
     order, claims, issuers, own_start, own_accounts, customer_start, customers, fundamental, redemption, supply, par,
     cash, holding_start, holding_asset, holding_units, balance, book, start, settle, position_instrument,
-    position_units, kind, instrument_asset, value_price, lender, borrower, face,
+    position_units, kind, instrument_asset, value_price, lender, borrower, face, face_start, face_asset, face_units,
 ):  # fmt: skip
     """Fundamental and redemption of each claim; `fundamental` and `redemption` by asset are scratch."""
     values, recognised = np.empty(len(claims)), np.empty(len(claims))
@@ -190,6 +194,9 @@ def _solve_in_order(
         if outstanding > 0.0:
             fundamental[claim] = min(par[claim], max(0.0, worth) / outstanding)
             redemption[claim] = min(par[claim], max(0.0, stated) / outstanding)
+            if stated > 0.0:
+                at_face = face_value(j, redemption, face_start, face_asset, face_units)
+                redemption[claim] = max(redemption[claim], at_face)
         values[j] = fundamental[claim]
         recognised[j] = redemption[claim]
     return values, recognised

@@ -1,4 +1,4 @@
-"""Holders of a claim: when they take fright, what they ask back, and the queue in which they are paid."""
+"""Holders of a claim: when they take fright, what they ask back, and in which order they are paid."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from contagion.protocols import verbs
+from contagion.protocols.claim_market import ClaimMarket
+from contagion.protocols.exit_queue import ExitQueue
 from contagion.protocols.roles import groups_of
-from contagion.scenario.issuers import Vault
+from contagion.scenario.issuers import Exit, Issuer, Turnover
 from contagion.state.world import Venue, World
 
 
@@ -23,6 +25,10 @@ class DepositorTerms:
     delay: int = 1  # steps between fright and asking
 
 
+FEARLESS = DepositorTerms(tolerance=np.inf, utilisation=np.inf, rumour=0.0, fraction=0.0, delay=0)
+"""Redeemers and other issuers: they ask for reasons of their own."""
+
+
 def leaving_share(world: World) -> float:
     """Share of a crowd that acts in one step of a run on a venue: half of those who are left in an hour (assumed)."""
     return 1.0 - 0.5 ** (world.dt_years * 8760.0)
@@ -32,15 +38,30 @@ class Line:
     """The holders of one claim, and the queue of those who asked.
 
     Arrays have shape (n_holders,).
+
+    Attributes
+    ----------
+    redeemers : list of int
+        Holders, by order, that buy the claim to hand it in.
     """
 
     def __init__(self, world: World, venue: Venue) -> None:
         state = world.state
         self.world, self.venue, self.asset = world, venue, venue.claim
-        self.open = not (isinstance(venue.spec, Vault) and venue.spec.redemption == "halted")
+        spec = venue.spec
+        self.open = not (isinstance(spec, Issuer) and spec.redemption == "halted")
+        self.exit = spec.exit if isinstance(spec, Issuer) else Exit()
+        self.turnover = spec.turnover if isinstance(spec, Issuer) else Turnover()
         terms = {verbs.OUTSIDE: DepositorTerms(fraction=leaving_share(world))}
         for group in groups_of(world, "Depositor"):
             terms |= dict.fromkeys(range(group.agents.start, group.agents.stop), group.rule)
+        buyers: dict[int, object] = {}
+        for group in groups_of(world, "Redeemer"):
+            buyers |= dict.fromkeys(range(group.agents.start, group.agents.stop), group.rule)
+        issuers = [other.row for other in world.venues.values() if isinstance(other.spec, Issuer)]
+        terms |= dict.fromkeys([*buyers, *(row for row in issuers if row != venue.row)], FEARLESS)
+        if venue.spec.kind == "amm":
+            terms = {}  # shares in a pool of coins are not paid out in cash
         held = np.flatnonzero(state.holdings.asset == self.asset)
         self.holdings = held[[int(owner) in terms for owner in state.holdings.owner[held]]] if len(held) else held
         self.owners = state.holdings.owner[self.holdings]
@@ -50,9 +71,12 @@ class Line:
         self.rumour = np.array([rule.rumour for rule in rules], float)
         self.fraction = np.array([rule.fraction for rule in rules], float)
         self.delay = np.array([rule.delay for rule in rules], np.int64)
+        self.redeemers = [(order, buyers[int(owner)]) for order, owner in enumerate(self.owners) if owner in buyers]
         self.frightened = np.full(len(rules), -1, np.int64)  # step since when, -1 if calm
-        self.asked = np.full(len(rules), -1, np.int64)  # step of the open request
-        self.pending = np.zeros(len(rules))  # units asked for and not paid
+        self.stays = np.zeros(len(rules))  # units whose holders never take fright
+        outside = self.owners == verbs.OUTSIDE
+        self.stays[outside] = (1.0 - self.turnover.nervous) * self.held()[outside]
+        self.requests = ExitQueue(self.exit, len(rules))
         self.par = float(state.assets.redemption[self.asset])  # at the opening: what holders paid [USD]
         self.waiting = self.alert = False
         self._first = self._calmest = np.inf
@@ -78,43 +102,89 @@ class Line:
         afraid = (loss + self.rumour * rumour > self.tolerance) | (used > self.threshold)
         self.frightened = np.where(afraid, np.where(self.frightened < 0, step, self.frightened), -1)
         acts = afraid & (step - self.frightened >= self.delay)
-        units = np.where(acts, self.fraction * (self._held() - self.pending), 0.0)
-        units = np.maximum(units, 0.0)
-        new = units > 0.0
-        self.asked = np.where(new & (self.pending == 0.0), step, self.asked)
-        self.pending += units
-        self.waiting |= bool(new.any())
-        return float(units.sum()) * self.price()
+        free = self.held() - self.stays - self.requests.pending()
+        units = np.where(acts, np.maximum(0.0, self.fraction * free), 0.0)
+        rows = np.flatnonzero(units > 0.0)
+        return self.request(rows, units[rows]) if len(rows) else 0.0
+
+    def request(self, holders: np.ndarray, units: np.ndarray) -> float:
+        """Holders, by order, ask for units to be paid. Returns their value. [USD]"""
+        price = self.price()
+        self.requests.add(holders, units, self.world.step, price)
+        self.waiting = True
+        return float(units.sum()) * price
+
+    def order_of(self, owner: int) -> int:
+        """Order of an agent among the holders."""
+        return int(np.flatnonzero(self.owners == owner)[0])
 
     def price(self) -> float:
-        """What a unit gets. [USD]"""
+        """What a unit gets, before a fee. [USD]"""
         return float(self.world.state.assets.redemption[self.asset])
+
+    def supply(self) -> float:
+        """Units outstanding."""
+        return float(self.world.state.assets.supply[self.asset])
 
     def queue(self) -> float:
         """Value of what was asked for and not paid. [USD]"""
-        return float(self.pending.sum()) * self.price() if self.waiting else 0.0
+        return float(self.requests.units.sum()) * self.price() if self.waiting else 0.0
+
+    def due(self) -> float:
+        """What the terms of exit allow to be paid in this step. [USD]"""
+        self.requests.fit(self.held())
+        return self.requests.due(self.world.step, self.price(), self.supply())
 
     def pay(self, liquid: float) -> float:
         """Pay from `liquid`: who asked earlier first, then who reacts faster, then by keyed hash. Returns cash paid."""
-        self.pending = np.minimum(self.pending, self._held())
-        rows = np.flatnonzero(self.pending > 0.0)
-        price = self.price()
-        if not len(rows) or price <= 0.0 or liquid <= 0.0:
+        price, supply, step = self.price(), self.supply(), self.world.step
+        if price <= 0.0 or liquid <= 0.0 or not len(self.requests.units):
             return 0.0
         draw = self.world.streams.uniforms(
-            f"withdrawal order {self.venue.name}", self.world.state.agents.key[self.owners[rows]]
+            f"withdrawal order {self.venue.name}", self.world.state.agents.key[self.owners]
         )
-        rows = rows[np.lexsort((draw, self.delay[rows], self.asked[rows]))]
-        before = np.cumsum(self.pending[rows]) - self.pending[rows]
-        units = np.clip(liquid / price - before, 0.0, self.pending[rows])
-        some = units > 0.0
-        rows, units = rows[some], units[some]
-        self.pending[rows] -= units
-        paid = verbs.redeem(self.world.bookkeeper, self.asset, self.holdings[rows], units)
+        units = self.requests.payable(step, price, supply, liquid, (draw, self.delay))
+        worth = self.requests.worth(price, supply)
+        holders = self.requests.holder
+        per_holder = np.bincount(holders, units, len(self.owners))
+        cash = np.bincount(holders, units * worth, len(self.owners))
+        self.requests.take(units)
+        rows = np.flatnonzero(per_holder > 0.0)
+        if not len(rows):
+            return 0.0
+        each = cash[rows] / per_holder[rows]
         fundamental = float(self.world.state.assets.fundamental[self.asset])
+        paid = verbs.redeem(self.world.bookkeeper, self.asset, self.holdings[rows], per_holder[rows], each)
         self.world.count("withdrawals_paid", paid)
-        self.world.count("left_at_par", float(units.sum()) * max(0.0, price - fundamental))
+        self.world.count("left_at_par", float(per_holder[rows] @ np.maximum(0.0, each - fundamental)))
+        if (gross := float(per_holder.sum()) * price) > paid and self.requests.terms.value == "payment":
+            self.world.count("exit_fees", gross - paid)
         return paid
 
-    def _held(self) -> np.ndarray:
+    def sell_instead(self, market: ClaimMarket) -> None:
+        """Frightened holders who still wait sell part of it to outside; who buys outside is not afraid."""
+        depth, share = self.turnover.depth, self.turnover.sells
+        waiting = (self.frightened >= 0)[self.requests.holder]
+        units = np.where(waiting, share * self.requests.units, 0.0)
+        wanted = float(units.sum())
+        if depth is None or wanted <= 0.0:
+            return
+        done, cash = market.trade(self.asset, -wanted, depth)
+        if done == 0.0:
+            return
+        units *= -done / wanted
+        price = cash / done
+        sold = np.bincount(self.requests.holder, units, len(self.owners))
+        self.requests.take(units)
+        for order in np.flatnonzero(sold > 0.0).tolist():
+            owner = int(self.owners[order])
+            if owner != verbs.OUTSIDE:
+                proceeds = float(sold[order]) * price
+                verbs.trade_claim(self.world.bookkeeper, owner, verbs.OUTSIDE, self.asset, float(sold[order]), proceeds)
+        outside = self.owners == verbs.OUTSIDE
+        self.stays[outside] += float(sold.sum())
+        self.world.count("claims_sold", -cash)
+
+    def held(self) -> np.ndarray:
+        """Units in holders' hands."""
         return self.world.state.holdings.units[self.holdings]

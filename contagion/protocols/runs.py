@@ -7,12 +7,20 @@ from graphlib import CycleError, TopologicalSorter
 import numpy as np
 
 from contagion.protocols import verbs
+from contagion.protocols.claim_market import ClaimMarket
 from contagion.protocols.depositors import Line
 from contagion.protocols.exchange_runs import ILLIQUID, ExchangeRuns, free_margin, liquid_settlement
+from contagion.protocols.hedging import Hedging
 from contagion.protocols.interest import utilisation
-from contagion.scenario.issuers import Vault
+from contagion.protocols.redeemers import Arbitrage
+from contagion.scenario.issuers import DeltaNeutral, Issuer, Reflexive
 from contagion.state.codes import AccountFlag
 from contagion.state.world import Venue, World
+
+
+def redeemable(venue: Venue) -> bool:
+    """Whether the issuer of a claim pays its holders: a stablecoin that borrowers mint is only traded."""
+    return venue.claim >= 0 and getattr(venue.spec, "redeemable", True)
 
 
 class Runs:
@@ -21,15 +29,22 @@ class Runs:
     A holder is frightened by a loss it sees (the market value of its claim below its redemption value at the opening)
     plus what it hears: losses of the claims its own issuer holds, weighted with their share of the issuer's
     liabilities and with the holder's weight of rumours; or by the utilisation of a pool. It asks back a fraction of
-    its units each step while frightened. A pool pays from its cash; a vault short of cash first redeems claims it
-    holds, then withdraws free margin where it has an account, then sells market assets at market. What is not paid
-    waits, and the issuer is illiquid until the queue is empty.
+    its units each step while frightened, and may sell on the market what it has to wait for. A pool pays from its
+    cash; an issuer short of cash first redeems claims it holds (where those have terms of exit it joins their queue),
+    then withdraws free margin where it has an account, then sells market assets at market, then mints. What is not
+    paid waits; an issuer that could not pay what its terms allow is illiquid until it has. Redeemers buy and hand in
+    before anybody is paid, and hedges are brought back to what is left.
     """
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.exchanges = ExchangeRuns(world)
-        self.lines = [Line(world, venue) for venue in world.venues.values() if venue.claim >= 0]
+        self.lines = [Line(world, venue) for venue in world.venues.values() if redeemable(venue)]
+        self._market = ClaimMarket(world)
+        self._arbitrage = Arbitrage(world, self._market)
+        self._hedging = Hedging(world)
+        self._redeemed = [line for line in self.lines if line.redeemers]
+        self._sold = [line for line in self.lines if line.turnover.sells > 0.0]
         self._line_of = {line.asset: line for line in self.lines}
         self._held = [self._claims_held(line) for line in self.lines]
         self._order = self._deepest_first()
@@ -42,15 +57,22 @@ class Runs:
         if not self.lines or self._step == self.world.step:
             return paid
         self._step = self.world.step
+        self._market.open_step()
         for line in self.lines:
             self._losses[line.asset] = line.loss()
         for line, held in zip(self.lines, self._held, strict=True):
             asked = line.ask(self._losses[line.asset], self._rumour(line, held), utilisation(self.world, line.venue))
             if asked > 0.0:
                 self.world.count("withdrawals_asked", asked)
+        for line in self._redeemed:
+            self._arbitrage.run(line, self._pays(line))
         for line in self._order:
             if line.waiting:
                 paid |= self._serve(line)
+        for line in self._sold:
+            if line.waiting:
+                line.sell_instead(self._market)
+        self._hedging.run()
         queued = sum(line.queue() for line in self.lines)
         if queued or "withdrawals_queued" in self.world.counters:
             self.world.step_counters["withdrawals_queued"] = self.world.counters["withdrawals_queued"] = queued
@@ -59,17 +81,16 @@ class Runs:
     def _serve(self, line: Line) -> bool:
         """Pay a queue as far as money goes; whether anything was paid."""
         status, row = self.world.state.agents.status, line.venue.row
-        paid = 0.0
-        if self._pays(line):
-            need = line.queue() - self._liquid(line.venue)
+        pays, paid, due = self._pays(line), 0.0, line.due()
+        if pays:
+            need = due - self._liquid(line.venue)
             if need > 0.0:
                 self._raise_cash(line.venue, need, {line.asset})
             paid = line.pay(self._liquid(line.venue))
-        line.waiting = bool((line.pending > 1e-12 * (1.0 + line.pending.max())).any())
-        if line.waiting:
+        line.waiting = len(line.requests.units) > 0
+        if line.waiting and (not pays or paid < due * (1.0 - 1e-9)):
             status[row] |= ILLIQUID
         else:
-            line.pending[:] = 0.0
             status[row] &= ~np.uint8(ILLIQUID)
         return paid > 0.0
 
@@ -80,11 +101,11 @@ class Runs:
         return max(0.0, float(self.world.state.agents.cash[venue.row]))
 
     def _raise_cash(self, venue: Venue, need: float, visited: set[int]) -> None:
-        """A vault turns what it has into cash: claims, free margin, market assets, in this order."""
-        if not isinstance(venue.spec, Vault):
+        """An issuer turns what it has into cash: claims, free margin, market assets, new tokens, in this order."""
+        if not isinstance(venue.spec, Issuer):
             return
         target = float(self.world.state.agents.cash[venue.row]) + need
-        for step in (self._redeem_claims, self._withdraw_margin, self._sell_assets):
+        for step in (self._redeem_claims, self._withdraw_margin, self._sell_assets, self._mint):
             missing = target - float(self.world.state.agents.cash[venue.row])
             if missing > 1e-9 * need:
                 step(venue, missing, visited)
@@ -98,6 +119,9 @@ class Runs:
             if line.asset in visited or not self._pays(line) or price <= 0.0 or need <= 0.0:
                 continue
             wanted = min(need, float(state.holdings.units[row]) * price)
+            if not line.exit.at_once or line.exit.fee + line.exit.swing > 0.0:
+                self._queue_for(line, venue.row, wanted / price)
+                continue
             short = wanted + line.queue() - self._liquid(line.venue)
             if short > 0.0:
                 self._raise_cash(line.venue, short, visited | {line.asset})
@@ -106,6 +130,13 @@ class Runs:
             if paid > 0.0:
                 need -= verbs.redeem(self.world.bookkeeper, line.asset, np.array([row]), np.array([paid / price]))
                 self.world.count("withdrawals_paid", paid)
+
+    def _queue_for(self, line: Line, holder: int, units: float) -> None:
+        """Ask for units beyond those already asked for."""
+        order = line.order_of(holder)
+        more = units - float(line.requests.pending()[order])
+        if more > 1e-9 * units:
+            self.world.count("withdrawals_asked", line.request(np.array([order]), np.array([more])))
 
     def _withdraw_margin(self, venue: Venue, need: float, visited: set[int]) -> None:
         """Withdraw free margin of USD accounts at exchanges that still pay."""
@@ -119,6 +150,8 @@ class Runs:
             if closed or state.books.settle[book] != 0 or state.agents.status[exchange] & ILLIQUID:
                 continue
             free = float(free_margin(self.world, np.array([account]))[0])
+            if isinstance(venue.spec, DeltaNeutral):
+                free = min(free, self._hedging.free(venue, account))
             amount = min(need, free, liquid_settlement(self.world, book))
             if amount > 0.0:
                 self.world.bookkeeper.withdraw(np.array([account]), np.array([amount]))
@@ -129,11 +162,28 @@ class Runs:
         for row in range(state.agents.holding_start[venue.row], state.agents.holding_start[venue.row + 1]):
             asset = int(state.holdings.asset[row])
             price = float(state.assets.market[asset])
-            if state.assets.issuer[asset] >= 0 or price <= 0.0 or need <= 0.0:
+            minted = isinstance(venue.spec, Reflexive) and state.assets.names[asset] == venue.spec.mints
+            if state.assets.issuer[asset] >= 0 or minted or price <= 0.0 or need <= 0.0:
                 continue
             units = min(float(state.holdings.units[row]), need / price)
             if units > 0.0:
                 need -= verbs.sell_spot(self.world.bookkeeper, venue.row, asset, units, price)
+
+    def _mint(self, venue: Venue, need: float, visited: set[int]) -> None:
+        """Sell new tokens worth what is needed at the price of now; their sale gets less."""
+        if not isinstance(venue.spec, Reflexive):
+            return
+        world, state = self.world, self.world.state
+        asset = state.assets.row(venue.spec.mints)
+        price = float(state.assets.index[asset])
+        circulating = float(state.holdings.units[world.bookkeeper.slot(venue.row, asset)])
+        depth = venue.spec.depth_share * circulating * price
+        if price <= 0.0 or depth <= 0.0:
+            return
+        sold, cash = self._market.trade(asset, -need / price, depth)
+        if sold < 0.0:
+            verbs.mint_and_sell(world.bookkeeper, venue.row, asset, -sold, -cash)
+            world.count("minted_value", -cash)
 
     def _rumour(self, line: Line, held: list[int]) -> float:
         """Losses of claims the issuer holds or has as collateral, over its liabilities. [1]"""

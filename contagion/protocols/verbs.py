@@ -40,8 +40,10 @@ def issue(books: Bookkeeper, asset: int, holder: int, cash: float) -> float:
     return units
 
 
-def redeem(books: Bookkeeper, asset: int, holdings: np.ndarray, units: np.ndarray) -> float:
-    """Withdrawals: claim units come back, cash at their redemption value goes out.
+def redeem(
+    books: Bookkeeper, asset: int, holdings: np.ndarray, units: np.ndarray, price: np.ndarray | None = None
+) -> float:  # fmt: skip
+    """Withdrawals: claim units come back, cash goes out.
 
     Parameters
     ----------
@@ -49,6 +51,8 @@ def redeem(books: Bookkeeper, asset: int, holdings: np.ndarray, units: np.ndarra
         Rows of Holdings in the claim, each at most once.
     units : ndarray of shape (n,)
         Units given back.
+    price : ndarray of shape (n,), optional
+        What a unit gets; default the redemption value. [USD]
 
     Returns
     -------
@@ -59,7 +63,7 @@ def redeem(books: Bookkeeper, asset: int, holdings: np.ndarray, units: np.ndarra
     assets, held, agents = state.assets, state.holdings.units, state.agents
     issuer, owner = int(assets.issuer[asset]), state.holdings.owner[holdings]
     fundamental = float(assets.fundamental[asset])
-    cash = units * float(assets.redemption[asset])
+    cash = units * (float(assets.redemption[asset]) if price is None else price)
     before = held[holdings]
     held[holdings] = np.where(before - units <= _DUST * before, 0.0, before - units)
     units = before - held[holdings]
@@ -73,6 +77,22 @@ def redeem(books: Bookkeeper, asset: int, holdings: np.ndarray, units: np.ndarra
     books.book(Cause.WITHDRAWAL, issuer, owner, cash)
     books.book(Cause.REDEEMED, owner, issuer, units * fundamental)
     return total
+
+
+def trade_claim(books: Bookkeeper, seller: int, buyer: int, asset: int, units: float, cash: float) -> None:
+    """Claim units from hand to hand for cash; the rows pass through the issuer, who has no part in it."""
+    issuer, value = int(books.state.assets.issuer[asset]), units * float(books.state.assets.fundamental[asset])
+    books.pay(Cause.SPOT_SALE, buyer, seller, cash)
+    books.move_units(seller, buyer, asset, units)
+    books.book(Cause.REDEEMED, seller, issuer, value)
+    books.book(Cause.ISSUED, issuer, buyer, value)
+
+
+def mint_and_sell(books: Bookkeeper, issuer: int, asset: int, units: float, cash: float) -> None:
+    """New units of a token are sold to outside; the issuer's own count of all that circulate grows by them."""
+    books.pay(Cause.SPOT_SALE, OUTSIDE, issuer, cash)
+    books.move_units(OUTSIDE, issuer, asset, units)
+    books.book(Cause.SPOT_DELIVERY, OUTSIDE, issuer, units * float(books.state.assets.fundamental[asset]))
 
 
 def theft(books: Bookkeeper, victim: int, amount: float) -> float:

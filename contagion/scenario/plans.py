@@ -19,7 +19,7 @@ from contagion.scenario.schema import Scenario
 from contagion.scenario.venues import Exchange
 from contagion.streams import Streams, content_key, member_keys, mix
 
-ROLES = ("market_maker", "borrower", "keeper", "depositor", "hedger", "liquidator")
+ROLES = ("market_maker", "borrower", "keeper", "depositor", "hedger", "liquidator", "redeemer")
 
 
 @dataclass(slots=True)
@@ -106,6 +106,7 @@ def _venues(plan: Plan, scenario: Scenario) -> list[str]:
         "borrower": pools,
         "keeper": pools,
         "depositor": list(scenario.protocols),
+        "redeemer": list(scenario.protocols),
     }.get(plan.role, list(scenario.exchanges))
     if len(choice) != 1:
         raise InputError(f"{plan.where}.venue", None, "one or more of " + ", ".join(choice or ["(none is declared)"]))
@@ -131,9 +132,10 @@ def _place(plan: Plan, scenario: Scenario, layout: Layout) -> None:
         if plan.role == "borrower":
             _borrow_at(plan, protocols, layout)
     else:
-        plan.claims = [layout.claim[row] for row in protocols]
+        claims = [layout.claim[row] for row in protocols]
+        plan.claims = [] if plan.role == "redeemer" else claims
         _trade_at(plan, exchanges, layout)
-        slots |= set(plan.claims) | {int(layout.books.settle[book]) for book in plan.books}
+        slots |= set(claims) | {int(layout.books.settle[book]) for book in plan.books}
         if plan.role == "hedger":
             slots |= {int(layout.instruments.asset[row]) for row in plan.instruments}
     unissued = [name for name in plan.spec.holds if name not in scenario.protocols]

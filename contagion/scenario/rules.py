@@ -86,6 +86,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "fund": "contagion.agents.behaviours:LeveragedFund",
         "passive": "contagion.agents.behaviours:Passive",
         "liquidator": "contagion.agents.liquidator:Liquidator",
+        "redeemer": "contagion.agents.redeemer:Redeemer",
     },
 }
 """Kind of rule -> short name -> ``module:Class``. Anything else is named by ``module:Class`` in the scenario itself."""

@@ -87,8 +87,9 @@ OUTSIDE_CAUSES = frozenset(
         Cause.INTERVENTION,
         Cause.ENDOWMENT,
         Cause.INTEREST,
-        Cause.WITHDRAWAL,  # outside holds claims, and may redeem them
+        Cause.WITHDRAWAL,  # outside holds claims, and may redeem and buy them
         Cause.REDEEMED,
+        Cause.ISSUED,
     }
 )
 """The closed list of reasons for which value may enter or leave the modelled system."""

@@ -215,7 +215,7 @@ def test_ordered_and_cyclic_solvers_agree():
     claims = ClaimValues(world)
     verbs.theft(world.bookkeeper, world.agent_rows["a"], 800_000.0)
     general = ClaimCycles(world, claims.claims, claims.issuers, claims.own_start, claims.own_accounts,
-                          claims.customer_start, claims.customers)  # fmt: skip
+                          claims.customer_start, claims.customers, claims.faces)  # fmt: skip
     fundamental, redemption = general.solve()
     claims.solve()
     assets = world.state.assets
