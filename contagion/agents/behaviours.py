@@ -236,6 +236,14 @@ class Keeper(Behaviour):
         Liquidations it can do in a step.
     spot_depth
         Market it sells seized collateral in, for a 1% move; none: the greatest depth quoted. [USD]
+    overbid
+        What it offers for gas above the price of the step before, where the chain is congested. [1]
+    gas_limit
+        Most it offers, over the calm price. [1]
+    opening_bid
+        First bid at an auction over what the lot is worth to it; 0: it tries to get it for nothing. [1]
+    raises
+        Share of the gap between a rival's bid and that worth which its own bid closes; 0: it never outbids. [1]
     """
 
     gas: NotNegative = 10.0
@@ -243,6 +251,10 @@ class Keeper(Behaviour):
     latency: Steps = 0
     per_step: Annotated[int, Field(ge=1)] = 50
     spot_depth: Positive | None = None
+    overbid: NotNegative = 0.1
+    gas_limit: Positive = 1e9
+    opening_bid: Share = 1.0
+    raises: Share = 0.5
 
 
 class Depositor(Behaviour):

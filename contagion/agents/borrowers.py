@@ -7,6 +7,8 @@ import numpy as np
 
 from contagion.agents.behaviours import Borrower
 from contagion.agents.kernels import OUT
+from contagion.protocols import minting
+from contagion.protocols.peg import pegs_of
 from contagion.protocols.verbs import repay
 from contagion.state.codes import InstrumentKind, Phase
 from contagion.state.world import World
@@ -27,6 +29,7 @@ class Borrowers:
             (group.rule.comfort, int(group.accounts[0]), int(group.accounts[-1]) + 1)
             for group in world.groups if isinstance(group.rule, Borrower) and len(group.accounts)
         ]  # fmt: skip
+        self._pegs = pegs_of(world)
         largest = max((last - first for _, first, last in self._groups), default=0)
         self._rows, self._amounts = np.empty(largest, np.int64), np.empty(largest)
 
@@ -55,11 +58,25 @@ class Borrowers:
         paid = amounts * share[place]
         for position, amount in zip(positions.tolist(), paid.tolist(), strict=True):
             if amount > 0.0:
-                repay(self.world.bookkeeper, position, amount)
+                self._repay_one(position, amount)
         total = float(paid.sum())
         if total > 0.0:
             self.world.count("repaid", total)
         return total > 0.0
+
+
+    def _repay_one(self, position: int, amount: float) -> None:
+        """In cash, or in the stablecoin that is owed, bought for that cash."""
+        state = self.world.state
+        pool = int(state.instruments.venue[state.positions.instrument[position]])
+        peg = self._pegs.get(pool)
+        if peg is None:
+            repay(self.world.bookkeeper, position, amount)
+            return
+        price = peg.cost(amount)
+        units = amount / max(1.0, price)  # a premium leaves less of the debt repaid, a discount money in hand
+        minting.repay(self.world.bookkeeper, position, peg.claim, units, price)
+        peg.bought(units)
 
 
 @nb.njit(cache=True)

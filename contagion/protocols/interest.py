@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contagion.protocols import verbs
 from contagion.protocols.lending_rules import kinked_rate
+from contagion.protocols.peg import pegs_of
+from contagion.scenario.debt_positions import CollateralisedDebt
 from contagion.scenario.lending import LendingPool
 from contagion.state.codes import Cause
 from contagion.state.world import Venue, World
@@ -18,6 +20,8 @@ class Interest:
             (venue, venue.debts[0]) for venue in world.venues.values() if isinstance(venue.spec, LendingPool)
         ]
 
+        self._pegs = list(pegs_of(world).values())
+
     def accrue(self) -> bool:
         """Grow debt by the rate at the pool's utilisation now; once a step, in its first round.
 
@@ -26,6 +30,8 @@ class Interest:
         """
         if not self._pools:
             return False
+        for peg in self._pegs:
+            peg.relax()
         grown = False
         for venue, debt in self._pools:
             grown |= self._grow(venue, debt)
@@ -59,8 +65,8 @@ def borrowed(world: World, debt: int) -> float:
 
 
 def utilisation(world: World, venue: Venue) -> float:
-    """Borrowed over borrowed plus liquid cash of a lending pool, 0 for other issuers. [1]"""
-    if not isinstance(venue.spec, LendingPool):
+    """Borrowed over borrowed plus liquid cash of a lending pool, 0 for issuers who lend no deposits out. [1]"""
+    if not isinstance(venue.spec, LendingPool) or isinstance(venue.spec, CollateralisedDebt):
         return 0.0
     owed = sum([borrowed(world, row) for row in venue.debts])
     cash = max(0.0, float(world.state.agents.cash[venue.row]))

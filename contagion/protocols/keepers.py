@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from contagion.protocols.congestion import Congestion
 from contagion.protocols.roles import groups_of
 from contagion.protocols.spot_market import SpotMarket
 from contagion.protocols.verbs import OUTSIDE
@@ -41,7 +42,13 @@ class Keeper:
     latency: int  # steps it reacts after
     per_step: int  # liquidations it can do in a step
     depth: float | None  # of the market it sells in, for 1%; None: as quoted [USD]
+    calm_gas: float = 0.0  # `gas` where the chain is not congested [USD]
+    overbid: float = 0.0  # what it offers for gas above the last price [1]
+    gas_limit: float = math.inf  # most it offers, over the calm price [1]
+    opening: float = 1.0  # first bid at an auction over what the lot is worth to it [1]
+    raises: float = 0.5  # share of the gap between a rival's bid and that worth which a bid closes [1]
     left: int = 0  # liquidations it can still do in this step
+    pledged: float = 0.0  # cash behind its bids at auctions that still run [USD]
 
 
 class Keepers:
@@ -55,9 +62,14 @@ class Keepers:
         for group in groups_of(world, "Keeper"):
             rule = group.rule
             self._members += [
-                Keeper(row, rule.gas, rule.minimum_profit, rule.latency, rule.per_step, rule.spot_depth)
+                Keeper(
+                    row, rule.gas, rule.minimum_profit, rule.latency, rule.per_step, rule.spot_depth, rule.gas,
+                    rule.overbid, rule.gas_limit, rule.opening_bid, rule.raises,
+                )
                 for row in range(group.agents.start, group.agents.stop)
-            ]
+            ]  # fmt: skip
+        chain = world.scenario.chain
+        self.congestion = None if chain is None else Congestion(world, chain)
 
     @property
     def least_gain(self) -> float:
@@ -74,8 +86,11 @@ class Keepers:
         self.market.open_step()
         self._ordered = False
 
-    def open_round(self) -> None:
-        """Order the keepers (evaluated only in steps with something to liquidate) and let prices contain past sales."""
+    def open_round(self, wanted: float = 0.0) -> None:
+        """Order the keepers (evaluated only in steps with something to liquidate) and let prices contain past sales.
+
+        In a congested chain the step's price of gas follows from the transactions `wanted` in its first round.
+        """
         self.market.open_round()
         if self._ordered or not self._members:
             return
@@ -86,18 +101,58 @@ class Keepers:
         self._members = [self._members[i] for i in ranked]
         for keeper in self._members:
             keeper.left = keeper.per_step
+        if self.congestion is not None:
+            self._send(wanted)
+
+    def _send(self, wanted: float) -> None:
+        """Who offers too little for gas does nothing in this step; the others pay its price."""
+        self.congestion.open_step(wanted)
+        self._room = self.world.scenario.chain.capacity
+        for keeper in self._members:
+            keeper.gas = keeper.calm_gas * self.congestion.multiple
+            if not self.congestion.admits(keeper.overbid, keeper.gas_limit):
+                keeper.left = 0
+                self.world.count("keepers_left_out")
+        self.world.count("keepers_sending", len(self._members))
+
+    def able(self, since: int) -> list[Keeper]:
+        """Keepers that can still act in this step on what is open since a step, in their order."""
+        waited = self.world.step - since
+        return [keeper for keeper in self._members if keeper.left > 0 and waited >= keeper.latency]
+
+    def means(self, keeper: Keeper) -> float:
+        """Cash that is neither pledged nor needed for the next transaction. [USD]"""
+        return float(self.world.state.agents.cash[keeper.row]) - keeper.pledged - keeper.gas
+
+    def proceeds(self, keeper: Keeper, asset: int, units: float) -> tuple[float, float]:
+        """What a sale would meet: units the book takes, and their average price. [units, USD per unit]"""
+        return self.market.quote(asset, units, self._depth(keeper, asset))
+
+    def sold(self, keeper: Keeper, asset: int, units: float) -> None:
+        """A keeper sold what it got."""
+        self.market.sold(asset, units, self._depth(keeper, asset))
+
+    def transact(self, keeper: Keeper) -> None:
+        """One transaction of a keeper: its gas, and a place in the step's blocks."""
+        keeper.left -= 1
+        if keeper.gas > 0.0:
+            self.world.bookkeeper.pay(Cause.GAS, keeper.row, OUTSIDE, keeper.gas)
+        if self.congestion is not None:
+            self._room -= 1.0
+            if self._room < 1.0:
+                for other in self._members:
+                    other.left = 0
 
     def best(self, bids: list[Bid], since: int) -> tuple[Keeper, Bid, float, float, float] | None:
         """The first keeper who gains, with its best bid: keeper, bid, debt repaid, units seized, sale price.
 
         `since` is the step since when the position is unsafe.
         """
-        cash = self.world.state.agents.cash
         declined: dict[tuple[float, float, float], float] = {}  # terms -> most means that found no gain
         for keeper in self._members:
             if keeper.left <= 0 or self.world.step - since < keeper.latency:
                 continue
-            means = float(cash[keeper.row]) - keeper.gas
+            means = self.means(keeper)
             terms = (keeper.gas, keeper.minimum_profit, keeper.depth)
             if means <= declined.get(terms, 0.0):
                 continue  # the same sum with no more money
@@ -122,10 +177,8 @@ class Keepers:
 
     def done(self, keeper: Keeper, bid: Bid, units: float) -> None:
         """A keeper did what :meth:`best` said."""
-        self.market.sold(bid.asset, units, self._depth(keeper, bid.asset))
-        keeper.left -= 1
-        if keeper.gas > 0.0:
-            self.world.bookkeeper.pay(Cause.GAS, keeper.row, OUTSIDE, keeper.gas)
+        self.sold(keeper, bid.asset, units)
+        self.transact(keeper)
 
     def _evaluate(self, keeper: Keeper, bid: Bid, repaid: float) -> tuple[float, float, float, float] | None:
         """Gain after gas, debt repaid, units seized and sale price of a repayment; less if the book takes less."""

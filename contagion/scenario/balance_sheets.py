@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.errors import InputError
+from contagion.scenario.debt_positions import CollateralisedDebt
 from contagion.scenario.issuers import DeltaNeutral, Issuer, Reflexive
 from contagion.scenario.layout import Layout
 from contagion.scenario.lending import LendingPool
@@ -101,6 +102,8 @@ class BalanceSheets:
         for row, claim in layout.claim.items():
             spec = layout.specs[row]
             self.hold(0, claim, spec.supplied if isinstance(spec, LendingPool) else spec.deposits)
+            if isinstance(spec, CollateralisedDebt):
+                self.hold(layout.fund[row], claim, spec.reserve.size)
         for row, spec in layout.specs.items():
             if isinstance(spec, Issuer):
                 for name, usd in spec.holds.items():
@@ -124,12 +127,30 @@ class BalanceSheets:
                 self._hold_spot(plan)
             if plan.role == "depositor":
                 self.agents.cash[plan.agents] += plan.spec.wallet * plan.spec.capital
+        self._mint()
         self._invest_in_one_asset()
         assets.supply[:] = np.where(assets.issuer >= 0, self._units_held(), 0.0)
         for row, claim in layout.claim.items():
             self.agents.cash[row] += self._paid_in(layout.specs[row], float(assets.supply[claim]))
             self.agents.cash[row] -= self._net_lending(row)
         self._require_solution()
+
+    def _mint(self) -> None:
+        """What borrowers of a stablecoin owe is its supply: outside holds what nobody in the model does."""
+        for row, claim in self.layout.claim.items():
+            spec = self.layout.specs[row]
+            if not isinstance(spec, CollateralisedDebt):
+                continue
+            owed, held = self._owed(row), float(self._units_held()[claim])
+            if held > owed * (1.0 + 1e-12):
+                where = f"protocols.{self.layout.names[row]}"
+                raise InputError(where, f"{held:g} USD of its claim held", f"at most {owed:g} USD, what borrowers owe")
+            self.hold(0, claim, max(0.0, owed - held))
+
+    def _owed(self, row: int) -> float:
+        """What borrowers of a pool owe it. [USD]"""
+        instruments, debt = self.layout.instruments, self.layout.debt_row[row]
+        return float(-instruments.customer_units[debt] * instruments.mark[debt])
 
     def _units_held(self) -> np.ndarray:
         """Units of every asset in anybody's hands or accounts, shape (n_assets,)."""
@@ -228,7 +249,7 @@ class BalanceSheets:
                 self.agents.cash[self.layout.fund[row]] += spec.insurance_fund.size
                 for book in self.layout.books_of.get(row, []):
                     self.hold(row, int(books.settle[book]), float(books.balance[book]))
-            elif isinstance(spec, LendingPool):
+            elif isinstance(spec, LendingPool) and not isinstance(spec, CollateralisedDebt):
                 self.agents.cash[self.layout.fund[row]] += spec.reserve.size
         for (row, asset), posted in self.layout.collateral_rows.items():
             self.hold(row, self.layout.asset_rows[asset], float(self.layout.instruments.customer_units[posted]))
@@ -239,9 +260,8 @@ class BalanceSheets:
         for row, spec in layout.specs.items():
             if not isinstance(spec, LendingPool):
                 continue
-            debt = layout.debt_row[row]
-            lent = -instruments.customer_units[debt] * instruments.mark[debt]
-            liquid = self.agents.cash[row] - lent
+            debt, lent = layout.debt_row[row], self._owed(row)
+            liquid = 0.0 if isinstance(spec, CollateralisedDebt) else self.agents.cash[row] - lent
             if liquid < 0.0:
                 name, supplied = layout.names[row], float(self.agents.cash[row])
                 raise InputError(f"protocols.{name}.supplied", supplied, f"at least {lent:.6g}, what borrowers owe")

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from contagion.errors import InputError
+from contagion.scenario.chain import Chain
+from contagion.scenario.debt_positions import CollateralisedDebt
 from contagion.scenario.fields import Duration, Positive, Real, Share, Strict
 from contagion.scenario.issuers import AnyIssuer
 from contagion.scenario.lending import LendingPool
@@ -93,8 +95,9 @@ class Scenario(Strict):
     )
     shocks: tuple[Shock, ...] = ()
     exchanges: dict[str, Exchange] = {}
-    protocols: dict[str, Annotated[LendingPool | AnyIssuer, Field(discriminator="kind")]] = {}
+    protocols: dict[str, Annotated[LendingPool | CollateralisedDebt | AnyIssuer, Field(discriminator="kind")]] = {}
     traders: tuple[Traders, ...] = ()
+    chain: Chain | None = None  # none: gas costs what keepers say, and every transaction gets in
     credit: Credit = Credit()
     facts: tuple[Fact, ...] = ()
 
