@@ -12,6 +12,8 @@ from contagion.errors import InputError
 from contagion.margin.option_book import OptionBook
 from contagion.margin.rules import funding_cap
 from contagion.market.oracles import Oracles
+from contagion.market.pools import Pools
+from contagion.market.stale_prices import StalePrices
 from contagion.scenario.venues import Exchange
 from contagion.state.codes import Cause, InstrumentKind, Phase
 from contagion.state.world import World
@@ -51,7 +53,9 @@ class Pricing:
             for venue in world.venues.values()
         ]
         self.funded = [(venue, np.array(rows_of)) for venue, rows_of in funded if rows_of]
-        self.oracles = Oracles(world)
+        self.pools = Pools(world)
+        self.oracles = Oracles(world, self.pools)
+        self.stale = StalePrices(world, self.pools)
         self.options = OptionBook(world) if (state.instruments.kind == _OPTION).any() else None
         self.jumps = np.zeros(assets)  # log price gaps of shocks so far
         self.extrema = np.vstack([state.assets.index, state.assets.index])  # low and high of the index so far
@@ -153,6 +157,10 @@ class Pricing:
         manipulated[rows] += math.log1p(shock.size)
         self._later(shock, step, lambda: np.subtract.at(manipulated, rows, math.log1p(shock.size)))
 
+    def _pool_push(self, shock, step: int) -> None:
+        assets, row = self.world.state.assets, self.world.agent_rows[shock.target]
+        self.pools.push(row, assets.row(shock.asset), shock.size, step + max(1, shock.lasts) - 1)
+
     def _depth_withdrawal(self, shock, step: int) -> None:
         makers = self.world.state.makers
         number = self.withdraw_depth(np.isin(makers.instrument, self._rows(shock)), shock.size)
@@ -186,8 +194,15 @@ class Pricing:
         self.reprice()
         if self.options is not None:
             self.options.expire()
+        if len(self.pools):
+            self.pools.advance(step)
+            self.reprice()
         if self.oracles.any:
             self.oracles.publish(step)
+            self.stale.measure()
+            self.reprice()
+        if len(self.pools):
+            self.pools.follow_oracles()
             self.reprice()
 
     def _funding_row(self) -> None:
@@ -248,6 +263,8 @@ class Pricing:
 
     def reprice(self) -> None:
         """Freeze the marks of a round from index, impact and oracles."""
+        if len(self.pools):
+            self.pools.put_prices()
         _reprice(self.world.path[self.world.step], *self.reprice_columns)
         if self.options is not None:
             self.options.revalue()

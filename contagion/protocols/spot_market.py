@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from contagion.market.pools import OUTSIDE, Pools
 from contagion.state.world import World
 
 
@@ -15,6 +16,9 @@ class SpotMarket:
     Sales of one step walk down one impact curve. A market asset's index moves by the permanent share (feedback
     ``full`` only); the whole move of a claim goes into its discount. Prices of a round are frozen: a round's sales
     are in the market price of the next.
+
+    Where an automated market maker that takes sales pairs the asset with USD, outside sells on to it at what the pool
+    gives, at once and whatever the depth: outside neither gains nor loses, the pool's price is what moves.
     """
 
     def __init__(self, world: World) -> None:
@@ -24,6 +28,7 @@ class SpotMarket:
         self._shift = np.zeros(count)  # log move of the market price by this step's sales
         self._in_price = np.zeros(count)  # the part of it that the market price of this round contains
         self._any = False
+        self._pools = Pools(world)
 
     def open_step(self) -> None:
         """A new step: the book is full again."""
@@ -42,6 +47,9 @@ class SpotMarket:
         `depth` is the notional whose sale moves the price by 1%; infinite: no impact. [USD]
         """
         market = float(self.world.state.assets.market[asset])
+        pool = self._pools.for_sales(asset)
+        if pool is not None and units > 0.0:
+            return units, pool.quote(asset, 0, units) / units
         if market <= 0.0 or not math.isfinite(depth):
             return units, market
         impact, before = self.world.impact, float(self._sold[asset])
@@ -57,6 +65,9 @@ class SpotMarket:
 
     def top(self, asset: int, depth: float) -> float:
         """Price of the first unit of a sale: the most any sale can get. [USD per unit]"""
+        pool = self._pools.for_sales(asset)
+        if pool is not None:
+            return pool.price(asset) * (1.0 - pool.spec.fee)
         market = float(self.world.state.assets.market[asset])
         if not self._any or not math.isfinite(depth) or self._sold[asset] == 0.0:
             return market
@@ -65,6 +76,10 @@ class SpotMarket:
 
     def sold(self, asset: int, units: float, depth: float) -> None:
         """A quoted sale was done: the curve and the price move."""
+        pool = self._pools.for_sales(asset)
+        if pool is not None:
+            pool.swap(OUTSIDE, asset, 0, units)
+            return
         assets = self.world.state.assets
         unmoved = float(assets.market[asset]) * math.exp(-float(self._in_price[asset]))
         self._sold[asset] += units * unmoved

@@ -10,6 +10,7 @@ import numpy as np
 from contagion.allocation.order import check_waterfall
 from contagion.errors import InputError
 from contagion.margin.rules import Portfolio
+from contagion.scenario.automated_makers import AutomatedMaker
 from contagion.scenario.issuers import DeltaNeutral, Issuer, Reflexive, Vault
 from contagion.scenario.layout import lay_out
 from contagion.scenario.lending import LendingPool
@@ -139,6 +140,10 @@ def _check_shock(where: str, shock: Shock, scenario: Scenario) -> None:
         _known(f"{where}.asset", shock.asset, [*scenario.assets, *claims])
     elif shock.asset is not None:
         _known(f"{where}.asset", shock.asset, ["USD", *scenario.assets, *claims])
+    if kind == "pool_push":
+        makers = [name for name, spec in scenario.protocols.items() if isinstance(spec, AutomatedMaker)]
+        _known(f"{where}.target", shock.target, makers)
+        _known(f"{where}.asset", shock.asset, scenario.protocols[shock.target].holds)
     if kind == "halt":
         _known(f"{where}.target", shock.target, [*scenario.exchanges, *scenario.protocols])
     elif kind in ("theft", "rescue"):
@@ -149,7 +154,7 @@ def _check_shock(where: str, shock: Shock, scenario: Scenario) -> None:
         _known_agent(f"{where}.target", shock.target, scenario)
     elif shock.target is not None:
         _known(f"{where}.target", shock.target, [*scenario.exchanges, *scenario.protocols])
-    if kind in ("price_gap", "depeg", "oracle_manipulation") and shock.size <= -1.0:
+    if kind in ("price_gap", "depeg", "oracle_manipulation", "pool_push") and shock.size <= -1.0:
         raise InputError(f"{where}.size", shock.size, "a relative move above -1")
     if kind == "depth_withdrawal" and not 0.0 <= shock.size <= 1.0:
         raise InputError(f"{where}.size", shock.size, "the share of depth that goes, 0 to 1")

@@ -9,6 +9,7 @@ import numpy as np
 from contagion.errors import InputError
 from contagion.margin.option_book import open_options
 from contagion.margin.rules import AddOn, Margin, Portfolio, Tiers, deductions
+from contagion.scenario.automated_makers import AutomatedMaker
 from contagion.scenario.issuers import Issuer
 from contagion.scenario.lending import LendingPool
 from contagion.scenario.schema import Scenario
@@ -81,6 +82,8 @@ def lay_out(scenario: Scenario, opening: np.ndarray) -> Layout:
             builder.exchange(row, names[row], spec, list(scenario.assets), asset_rows)
         elif isinstance(spec, LendingPool):
             builder.pool(row, names[row], spec, asset_rows)
+        elif isinstance(spec, AutomatedMaker) and spec.curve == "oracle":
+            builder.oracle_prices(row, names[row], list(spec.holds), asset_rows)
     instruments = builder.instrument_table()
     if builder.options:
         open_options(instruments, opening, scenario, asset_names)
@@ -176,6 +179,14 @@ class _Tables:
         self.debt_row[venue] = self._instrument(
             venue, name, spec.asset, row, InstrumentKind.DEBT, book, float(self.price[row]), 0, [(0.0, 0.0, 0.0)]
         )
+
+    def oracle_prices(self, venue: int, name: str, coins: list[str], asset_rows: dict[str, int]) -> None:
+        """Instruments nobody holds, in which a pool reads what its oracle publishes."""
+        book = self._book(venue, f"{name}:USD", 0, 1.0)
+        for coin in coins:
+            row = asset_rows[coin]
+            price = float(self.price[row])
+            self._instrument(venue, name, coin, row, InstrumentKind.SPOT, book, price, 1, [(0.0, 0.0, 0.0)])
 
     def _book(self, venue: int, name: str, settle: int, warning: float, margin: Margin | None = None) -> int:
         self.books.append((name, venue, settle, warning))
