@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from contagion.errors import InputError
+from contagion.scenario.automated_makers import AutomatedMaker
 from contagion.scenario.chain import Chain
 from contagion.scenario.debt_positions import CollateralisedDebt
 from contagion.scenario.fields import Duration, Positive, Real, Share, Strict
@@ -19,6 +20,10 @@ from contagion.scenario.levers import RiskWeights
 from contagion.scenario.members import Traders
 from contagion.scenario.rules import RuleSpec, spec_of
 from contagion.scenario.venues import Exchange
+
+AnyProtocol = Annotated[
+    LendingPool | CollateralisedDebt | AutomatedMaker | AnyIssuer, Field(discriminator="kind")
+]
 
 
 class Asset(Strict):
@@ -35,7 +40,7 @@ class Shock(Strict):
     at: Annotated[int, Field(ge=0)]  # step
     kind: Literal[
         "price_gap", "depeg", "oracle_freeze", "oracle_manipulation", "theft", "depth_withdrawal", "halt", "default",
-        "volatility_jump", "rescue", "slashing",
+        "volatility_jump", "pool_push", "rescue", "slashing",
     ]
     asset: str | None = None
     target: str | None = None  # venue, protocol or agent
@@ -95,7 +100,7 @@ class Scenario(Strict):
     )
     shocks: tuple[Shock, ...] = ()
     exchanges: dict[str, Exchange] = {}
-    protocols: dict[str, Annotated[LendingPool | CollateralisedDebt | AnyIssuer, Field(discriminator="kind")]] = {}
+    protocols: dict[str, AnyProtocol] = {}
     traders: tuple[Traders, ...] = ()
     chain: Chain | None = None  # none: gas costs what keepers say, and every transaction gets in
     credit: Credit = Credit()
