@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contagion.protocols import verbs
-from contagion.protocols.lending_rules import kinked_rate
 from contagion.protocols.peg import pegs_of
+from contagion.protocols.rates import BorrowRate
 from contagion.scenario.debt_positions import CollateralisedDebt
 from contagion.scenario.lending import LendingPool
 from contagion.state.codes import Cause
@@ -17,9 +17,9 @@ class Interest:
     def __init__(self, world: World) -> None:
         self.world = world
         self._pools = [
-            (venue, venue.debts[0]) for venue in world.venues.values() if isinstance(venue.spec, LendingPool)
-        ]
-
+            (venue, venue.debts[0], BorrowRate(venue.spec.rate))
+            for venue in world.venues.values() if isinstance(venue.spec, LendingPool)
+        ]  # fmt: skip
         self._pegs = list(pegs_of(world).values())
 
     def accrue(self) -> bool:
@@ -33,25 +33,26 @@ class Interest:
         for peg in self._pegs:
             peg.relax()
         grown = False
-        for venue, debt in self._pools:
-            grown |= self._grow(venue, debt)
+        for venue, debt, rate in self._pools:
+            grown |= self._grow(venue, debt, rate)
         return grown
 
-    def _grow(self, venue: Venue, debt: int) -> bool:
-        state, rate = self.world.state, venue.spec.rate
+    def _grow(self, venue: Venue, debt: int, rate: BorrowRate) -> bool:
+        state = self.world.state
         instruments = state.instruments
         owed = borrowed(self.world, debt)
         if owed <= 0.0:
             return False
         used = owed / (owed + max(0.0, float(state.agents.cash[venue.row])))
-        growth = kinked_rate(used, rate.base, rate.slope1, rate.slope2, rate.kink) * self.world.dt_years
+        yearly = rate.over(used, self.world.dt_years)
+        growth = yearly * self.world.dt_years
         if growth <= 0.0:
             return False
         instruments.debt_index[debt] *= 1.0 + growth
         books = self.world.bookkeeper
         books.book(Cause.INTEREST, venue.row, venue.row, owed * growth)
         self.world.count("interest", owed * growth)
-        share, price = owed * growth * rate.reserve_factor, float(state.assets.redemption[venue.claim])
+        share, price = owed * growth * rate.reserve_share(yearly, used), float(state.assets.redemption[venue.claim])
         if share > 0.0 and venue.fund >= 0 and price > 0.0:
             verbs.grant(books, venue.claim, venue.fund, share / price)
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import exp, log
 from typing import NamedTuple
 
 import numba as nb
@@ -169,6 +170,21 @@ def kinked_rate(
     if slopes_are_totals:
         return base + slope1 * below / kink + slope2 * above / (1.0 - kink)
     return base + slope1 * below + slope2 * above
+
+
+def adapted_rate(rate: float, growth: float, least: float, most: float) -> tuple[float, float]:
+    """Average and end of a rate that grows exponentially over a step, the end within bounds. [1 / year]
+
+    Morpho's AdaptiveCurveIRM; `growth` is speed times error times the length of the step. [1]
+    """
+    end = min(most, max(least, rate * exp(growth)))
+    span = log(end / rate) if rate > 0.0 and end > 0.0 else 0.0
+    return (rate if abs(span) < 1e-12 else (end - rate) / span), end
+
+
+def curve_around_target(error: float, steepness: float) -> float:
+    """Borrow rate over that at the target: 1 / steepness at error -1, 1 at 0, steepness at 1, linear between. [1]"""
+    return 1.0 + error * (1.0 - 1.0 / steepness if error < 0.0 else steepness - 1.0)
 
 
 def supply_rate(borrow_rate: float, utilisation: float, reserve_factor: float) -> float:
