@@ -11,6 +11,7 @@ from benchmarks.measure import Measurement, medians, seconds
 from contagion.scenario.assemble import assemble
 from contagion.scenario.rules import RuleSpec
 from contagion.scenario.schema import Scenario
+from contagion.state.ledger import Ledger
 
 PRO_RATA = {
     "profit_haircut": {},
@@ -55,7 +56,7 @@ class Crash:
     """A market whose price fell, again and again allocated from the same state."""
 
     def __init__(self, claimants: int) -> None:
-        self.world = assemble(_scenario(claimants), 1)
+        self.world, self.index = assemble(_scenario(claimants), 1), None
         state = self.world.state
         for column in ("mark", "equity_price", "value_price"):
             getattr(state.instruments, column)[:] *= 0.9
@@ -86,10 +87,9 @@ class Crash:
         venue = world.venues["perp"]
         venue.layers = [spec.build()]
         object.__setattr__(venue.spec, "waterfall", (spec,))
-        ledger = world.bookkeeper.ledger
-        ledger.layers = [spec.name, "unallocated"]
-        ledger._size = ledger._step_start = ledger._folded = 0
+        ledger = world.bookkeeper.ledger = Ledger(state.agents.kind, [spec.name, "unallocated"])
         waterfall = Waterfall(world)
+        self.index = waterfall.index = self.index or waterfall.index  # its memory stays in a run, like that of the rest
         waterfall._seen = len(world.bookkeeper.deficits)
         instrument, units, price = bankruptcy_lots(state, self.maker)
         (root,) = world.bookkeeper.hand_over(np.array([self.maker]))

@@ -45,9 +45,10 @@ class MakerRetreat:
                 self._leave(int(agent))
 
     def _hit(self) -> np.ndarray:
-        rows = self.world.bookkeeper.ledger.rows_of_step()
-        rows = rows[rows["cause"] == Cause.ALLOCATION]
-        return self._makers[np.isin(self._makers, rows["payer"]) | np.isin(self._makers, rows["payee"])]
+        hit = np.zeros(len(self._makers), dtype=bool)
+        for rows in self.world.bookkeeper.ledger.parts_of_step(Cause.ALLOCATION):
+            hit |= np.isin(self._makers, rows["payer"]) | np.isin(self._makers, rows["payee"])
+        return self._makers[hit]
 
     def _leave(self, agent: int) -> None:
         share, steps = self._terms[agent]

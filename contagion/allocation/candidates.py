@@ -1,35 +1,81 @@
-"""Who can take over units, and how a ranking fills them: no pass over everybody is sorted."""
+"""Who can be asked for money or units. A column of a million of them is worked out only when a rule asks for it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from functools import cached_property
 
-import numba as nb
 import numpy as np
 
+from contagion.allocation import columns
+from contagion.allocation.columns import bears
+from contagion.allocation.shares import fill_by_rank
+from contagion.allocation.standing import settle_price
+from contagion.allocation.workspace import Workspace
 from contagion.state.codes import AccountFlag, InstrumentKind
 from contagion.state.tables import State
 
 EXCLUDED = int(AccountFlag.HOUSE | AccountFlag.BANKRUPT)
 
 
-@dataclass(slots=True)
 class Candidates:
-    """Positions on one side of an instrument whose accounts can bear a price. Arrays of shape (n,); USD."""
+    """Accounts that can be asked, at current prices. Columns are arrays of shape (n,), gone with the next call; USD.
 
-    position: np.ndarray  # row of Positions
-    units: np.ndarray  # without sign
-    profit: np.ndarray  # unrealised, of the position
-    cost: np.ndarray  # |units| at entry
-    notional: np.ndarray  # |units| at mark
-    equity: np.ndarray  # of the account, now
-    account_profit: np.ndarray
-    account_notional: np.ndarray
-    maintenance: np.ndarray  # requirement of the account at the last mark
+    Attributes
+    ----------
+    position : ndarray of int
+        Rows of Accounts; of Positions for :class:`Holders`.
+    equity, account_profit, account_notional, maintenance : ndarray
+        Of the account; profit is unrealised, maintenance as of the last audit.
+    profit, cost, notional, units : ndarray
+        Of what is asked for, here the account: unrealised, at entry, at mark, and again at mark.
+    """
+
+    def __init__(
+        self, state: State, workspace: Workspace, accounts: np.ndarray, equity: np.ndarray, profit: np.ndarray
+    ) -> None:
+        self.state, self.workspace = state, workspace
+        self.position, self.equity, self.account_profit = accounts, equity, profit
 
     def __len__(self) -> int:
         return len(self.position)
+
+    def room(self, name: str, dtype: type = np.float64) -> np.ndarray:
+        """A column to be written."""
+        return self.workspace.array(name, len(self), dtype)
+
+    @property
+    def accounts(self) -> np.ndarray:
+        return self.position
+
+    @cached_property
+    def _contracts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Profit, cost and notional of the accounts."""
+        state, found = self.state, tuple(self.room(name) for name in ("account profit", "account cost", "notional"))
+        columns.of_contracts(
+            self.accounts, state.accounts.start, state.positions.instrument, state.positions.units,
+            state.positions.entry, state.instruments.value_price, contract_mask(state), state.accounts.book,
+            state.assets.fundamental[state.books.settle], *found,
+        )  # fmt: skip
+        return found
+
+    @property
+    def profit(self) -> np.ndarray:
+        return self.account_profit
+
+    @property
+    def cost(self) -> np.ndarray:
+        return self._contracts[1]
+
+    @property
+    def account_notional(self) -> np.ndarray:
+        return self._contracts[2]
+
+    notional = units = account_notional
+
+    @property
+    def maintenance(self) -> np.ndarray:
+        return self.state.accounts.requirement[self.accounts]
 
     @property
     def wallet(self) -> np.ndarray:
@@ -37,19 +83,19 @@ class Candidates:
 
     @property
     def profit_share(self) -> np.ndarray:
-        return np.divide(self.profit, self.cost, out=np.zeros_like(self.cost), where=self.cost > 0.0)
+        return columns.ratio(self.profit, self.cost, 0.0, self.room("profit share"))
 
     @property
     def leverage(self) -> np.ndarray:
-        return _ratio(self.account_notional, self.equity)
+        return columns.ratio(self.account_notional, self.equity, np.inf, self.room("leverage"))
 
     @property
     def position_leverage(self) -> np.ndarray:
-        return _ratio(self.notional, self.equity)
+        return columns.ratio(self.notional, self.equity, np.inf, self.room("position leverage"))
 
     @property
     def margin_ratio(self) -> np.ndarray:
-        return np.divide(self.maintenance, self.equity, out=np.zeros_like(self.equity), where=self.equity > 0.0)
+        return columns.ratio(self.maintenance, self.equity, 0.0, self.room("margin ratio"))
 
     def score(self, rule: Callable, columns: tuple[str, ...]) -> np.ndarray:
         """Scores by a ranking of :mod:`contagion.allocation.rankings`."""
@@ -57,53 +103,96 @@ class Candidates:
             return np.asarray(rule(**{name: getattr(self, name) for name in columns}), dtype=np.float64)
 
 
+class Holders(Candidates):
+    """Positions on one side of an instrument whose accounts can bear a price; `units` are without sign."""
+
+    def __init__(
+        self, state: State, workspace: Workspace, instrument: int, position: np.ndarray, units: np.ndarray,
+        equity: np.ndarray,
+    ) -> None:  # fmt: skip
+        self.state, self.workspace, self.instrument = state, workspace, instrument
+        self.position, self.equity, self._units = position, equity, units
+
+    @property
+    def units(self) -> np.ndarray:
+        return self._units
+
+    @cached_property
+    def accounts(self) -> np.ndarray:
+        return np.take(self.state.positions.account, self.position, out=self.room("accounts", np.int32), mode="clip")
+
+    @property
+    def _settle(self) -> float:
+        return settle_price(self.state, self.instrument)
+
+    @cached_property
+    def _own(self) -> tuple[np.ndarray, np.ndarray]:
+        """Profit and cost of the positions."""
+        state, profit, cost = self.state, self.room("profit"), self.room("cost")
+        now = float(state.instruments.value_price[self.instrument])
+        held, entry = state.positions.units, state.positions.entry
+        columns.of_positions(self.position, held, entry, now, self._settle, profit, cost)
+        return profit, cost
+
+    @property
+    def profit(self) -> np.ndarray:
+        return self._own[0]
+
+    @property
+    def cost(self) -> np.ndarray:
+        return self._own[1]
+
+    @cached_property
+    def notional(self) -> np.ndarray:
+        return self._settle * self._units * float(self.state.instruments.value_price[self.instrument])
+
+    @property
+    def account_profit(self) -> np.ndarray:
+        return self._contracts[0]
+
+    def receivers(self, fills: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+        """Positions that are filled, and the signed units each receives."""
+        rows, units = self.room("receivers", np.int64), self.room("received")
+        count = columns.receivers(self.position, fills, float(side), rows, units)
+        return rows[:count], units[:count]
+
+
 class PositionIndex:
-    """Rows of Positions by instrument, built at the first use (rows never change in a run)."""
+    """Rows of Positions by instrument, found at the first use (rows never change in a run)."""
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self._rows: np.ndarray | None = None
-        self._start: np.ndarray | None = None
-        self._kept = np.empty(0, dtype=np.int64)
-        self._columns = np.empty((8, 0))  # kept between calls: fresh memory costs more than the pass itself
-        self._accounts = np.empty(0, dtype=np.int64)
-        self._account_columns = np.empty((5, 0))
+        self.workspace = Workspace()
+        self._rows: dict[int, np.ndarray] = {}
 
     def rows(self, instrument: int) -> np.ndarray:
         """Rows of Positions in an instrument, ascending."""
-        if self._rows is None:
-            held = self.state.positions.instrument
-            self._rows = np.argsort(held, kind="stable")
-            counts = np.bincount(held, minlength=len(self.state.instruments.mark))
-            self._start = np.concatenate([[0], np.cumsum(counts)])
-        return self._rows[self._start[instrument] : self._start[instrument + 1]]
+        found = self._rows.get(instrument)
+        if found is None:
+            found = self._rows[instrument] = np.flatnonzero(self.state.positions.instrument == instrument)
+        return found
 
     def everybody(self, books: list[int]) -> Candidates:
-        """The same as :func:`account_columns`, in arrays that the next call writes over."""
-        count = len(self.state.accounts.owner)
-        if len(self._accounts) != count:
-            self._accounts, self._account_columns = np.empty(count, dtype=np.int64), np.empty((5, count))
-        return account_columns(self.state, books, self._accounts, self._account_columns)
+        """The same as :func:`account_columns`."""
+        return account_columns(self.state, books, self.workspace)
 
-    def candidates(self, instrument: int, side: int, price: float) -> Candidates:
+    def candidates(self, instrument: int, side: int, price: float) -> Holders:
         """Positions with units on `side` (+1, -1) whose account would not be below zero were they valued at `price`.
 
-        Accounts of a venue and bankrupt ones are never candidates. [settlement asset per unit] The arrays are views
-        that the next call writes over.
+        Accounts of a venue and bankrupt ones are never candidates. [settlement asset per unit]
         """
         state = self.state
         accounts, positions, instruments = state.accounts, state.positions, state.instruments
-        book = int(instruments.book[instrument])
-        settle = float(state.assets.fundamental[state.books.settle[book]])
+        settle = settle_price(state, instrument)
         rows = self.rows(instrument)
-        if len(rows) > self._columns.shape[1]:
-            self._columns, self._kept = np.empty((8, len(rows))), np.empty(len(rows), dtype=np.int64)
-        columns = _gather(
-            self._kept, self._columns, rows, instrument, float(side), price, settle, EXCLUDED, contract_mask(state),
-            positions.account, positions.instrument, positions.units, positions.entry, instruments.value_price,
-            accounts.start, accounts.balance, accounts.flags, accounts.requirement,
+        position = self.workspace.array("position", len(rows), np.int64)
+        units, equity = (self.workspace.array(name, len(rows)) for name in ("units", "equity"))
+        count = columns.hold(
+            rows, instrument, float(side), price, settle, EXCLUDED, positions.account, positions.instrument,
+            positions.units, instruments.value_price, accounts.start, accounts.balance, accounts.flags, position,
+            units, equity,
         )  # fmt: skip
-        return Candidates(*columns)
+        return Holders(state, self.workspace, instrument, position[:count], units[:count], equity[:count])
 
 
 def contract_mask(state: State) -> np.ndarray:
@@ -112,197 +201,38 @@ def contract_mask(state: State) -> np.ndarray:
     return kind <= InstrumentKind.INVERSE
 
 
-def fill_by_rank(score: np.ndarray, size: np.ndarray, want: float) -> np.ndarray:
-    """Fill `want` from the highest score down; those of equal score at the margin give the same share of their size.
-
-    Parameters
-    ----------
-    score, size : ndarray of shape (n,)
-        Size is not negative. A score that is not a number ranks last.
-    want : float
-        Total to fill, in units of `size`.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        Fills, none above its size; they sum to ``min(want, sum of size)``.
-
-    Notes
-    -----
-    The margin is found by sums over bins of the leading bits of the scores, and a sort of one bin only.
-    """
-    fill = np.zeros(len(score))
-    if len(score) and want > 0.0:
-        _fill(_ordered(np.ascontiguousarray(score, dtype=np.float64)), size, want, fill)
-    return fill
-
-
-@nb.njit(cache=True)
-def _ordered(score):
-    """Unsigned words in the order of the scores: -0 equal to 0, no number lowest."""
-    words = score.view(np.uint64)
-    out = np.empty(len(words), np.uint64)
-    top = np.uint64(1) << np.uint64(63)
-    for i in range(len(words)):
-        if np.isnan(score[i]):
-            out[i] = np.uint64(0)
-        elif score[i] == 0.0:
-            out[i] = top
-        elif words[i] & top:
-            out[i] = ~words[i]
-        else:
-            out[i] = words[i] | top
-    return out
-
-
-@nb.njit(cache=True)
-def _fill(order, size, want, fill):
-    bins = np.zeros(1 << 16)
-    for i in range(len(order)):
-        bins[order[i] >> np.uint64(48)] += size[i]
-    left, at = want, len(bins) - 1
-    while at > 0 and bins[at] <= left:
-        left -= bins[at]
-        at -= 1
-    inside = np.empty(len(order), np.int64)
-    count = 0
-    for i in range(len(order)):
-        row = order[i] >> np.uint64(48)
-        if row > at:
-            fill[i] = size[i]
-        elif row == at:
-            inside[count] = i
-            count += 1
-    inside = inside[:count]
-    ranked = inside[np.argsort(order[inside])[::-1]]
-    first = 0
-    while first < count and left > 0.0:
-        last, together = first, 0.0
-        while last < count and order[ranked[last]] == order[ranked[first]]:
-            together += size[ranked[last]]
-            last += 1
-        share = min(1.0, left / together) if together > 0.0 else 0.0
-        for i in range(first, last):
-            fill[ranked[i]] = share * size[ranked[i]]
-        left -= share * together
-        first = last
-
-
 def account_equity(state: State, accounts: np.ndarray) -> np.ndarray:
     """Equity of accounts at current prices, not floored, shape of `accounts`. [USD]"""
-    return _equities(
+    return columns.equities(
         np.asarray(accounts, dtype=np.int64), state.accounts.start, state.accounts.balance, state.positions.instrument,
         state.positions.units, state.instruments.value_price,
     ) * state.assets.fundamental[state.books.settle[state.accounts.book[accounts]]]  # fmt: skip
 
 
-def account_columns(
-    state: State, books: list[int], kept: np.ndarray | None = None, memory: np.ndarray | None = None
-) -> Candidates:
+def account_columns(state: State, books: list[int], workspace: Workspace | None = None) -> Candidates:
     """One row per account of the books that is neither of the venue nor bankrupt; `position` holds the account row."""
     chosen = np.zeros(len(state.books.venue), dtype=np.bool_)
     chosen[books] = True
-    settle = state.assets.fundamental[state.books.settle]
     accounts, positions = state.accounts, state.positions
-    count = len(accounts.owner)
-    columns = _gather_accounts(
-        np.empty(count, dtype=np.int64) if kept is None else kept, np.empty((5, count)) if memory is None else memory,
-        chosen, settle, EXCLUDED, contract_mask(state), positions.instrument, positions.units, positions.entry,
-        state.instruments.value_price, accounts.book, accounts.start, accounts.balance, accounts.flags,
-        accounts.requirement,
+    workspace, size = workspace or Workspace(), len(accounts.owner)
+    rows = workspace.array("position", size, np.int64)
+    equity, profit = (workspace.array(name, size) for name in ("equity", "profit"))
+    count = columns.stand(
+        chosen, state.assets.fundamental[state.books.settle], EXCLUDED, contract_mask(state), positions.instrument,
+        positions.units, positions.entry, state.instruments.value_price, accounts.book, accounts.start,
+        accounts.balance, accounts.flags, rows, equity, profit,
     )  # fmt: skip
-    account, cost, profit, notional, equity, maintenance = columns
-    return Candidates(account, notional, profit, cost, notional, equity, profit, notional, maintenance)
+    return Candidates(state, workspace, rows[:count], equity[:count], profit[:count])
 
 
-def _ratio(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
-    return np.divide(upper, lower, out=np.full_like(lower, np.inf), where=lower > 0.0)
-
-
-@nb.njit(cache=True)
-def bears(equity, units, now, price):
-    """Whether an account whose equity is stated at `now` is not below zero were its units valued at `price`.
-
-    Its own bankruptcy price then does not lie between the two: bankruptcy prices of the two sides overlap.
-    """
-    return equity + units * (price - now) >= 0.0
-
-
-@nb.njit(cache=True)
-def _equities(accounts, start, balance, instrument, units, price):
-    out = np.empty(len(accounts))
-    for i in range(len(accounts)):
-        total = balance[accounts[i]]
-        for row in range(start[accounts[i]], start[accounts[i] + 1]):
-            if units[row] != 0.0:
-                total += units[row] * price[instrument[row]]
-        out[i] = total
-    return out
-
-
-@nb.njit(cache=True)
-def _gather(
-    kept, columns, rows, instrument, side, price, settle, excluded, contract, account_of, instrument_of, units, entry,
-    value, start, balance, flags, requirement,
-):  # fmt: skip
-    size, profit, cost, notional = columns[0], columns[1], columns[2], columns[3]
-    equity, all_profit, all_notional, maintenance = columns[4], columns[5], columns[6], columns[7]
-    count, now = 0, value[instrument]
-    for i in range(len(rows)):
-        row = rows[i]
-        held = units[row]
-        if held * side <= 0.0:
-            continue
-        account = account_of[row]
-        if flags[account] & excluded:
-            continue
-        total, gain, gross = balance[account], 0.0, 0.0
-        for other in range(start[account], start[account + 1]):
-            if units[other] != 0.0:
-                worth = units[other] * value[instrument_of[other]]
-                total += worth
-                if contract[instrument_of[other]]:
-                    gain += worth - units[other] * entry[other]
-                    gross += abs(worth)
-        if not bears(total, held, now, price):
-            continue
-        kept[count], size[count], maintenance[count] = row, abs(held), requirement[account]
-        profit[count] = settle * held * (now - entry[row])
-        cost[count], notional[count] = settle * abs(held) * entry[row], settle * abs(held) * now
-        equity[count], all_profit[count], all_notional[count] = settle * total, settle * gain, settle * gross
-        count += 1
-    return (
-        kept[:count], size[:count], profit[:count], cost[:count], notional[:count], equity[:count],
-        all_profit[:count], all_notional[:count], maintenance[:count],
-    )  # fmt: skip
-
-
-@nb.njit(cache=True)
-def _gather_accounts(
-    kept, memory, chosen, settle, excluded, contract, instrument_of, units, entry, value, book, start, balance, flags,
-    requirement,
-):  # fmt: skip
-    cost, profit, notional, equity, maintenance = memory[0], memory[1], memory[2], memory[3], memory[4]
-    count = 0
-    for account in range(len(book)):
-        if not chosen[book[account]] or flags[account] & excluded:
-            continue
-        scale = settle[book[account]]
-        total, gain, paid, gross = balance[account], 0.0, 0.0, 0.0
-        for row in range(start[account], start[account + 1]):
-            held = units[row]
-            if held != 0.0:
-                now = value[instrument_of[row]]
-                total += held * now
-                if contract[instrument_of[row]]:
-                    gain += held * (now - entry[row])
-                    paid += abs(held) * entry[row]
-                    gross += abs(held) * now
-        kept[count] = account
-        cost[count], profit[count], notional[count] = scale * paid, scale * gain, scale * gross
-        equity[count], maintenance[count] = scale * total, requirement[account]
-        count += 1
-    return kept[:count], cost[:count], profit[:count], notional[:count], equity[:count], maintenance[:count]
-
-
-assert len(fields(Candidates)) == 9  # the kernels return columns in the order of the fields
+__all__ = [
+    "EXCLUDED",
+    "Candidates",
+    "Holders",
+    "PositionIndex",
+    "account_columns",
+    "account_equity",
+    "bears",
+    "contract_mask",
+    "fill_by_rank",
+]

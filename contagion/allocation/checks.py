@@ -127,7 +127,7 @@ def _check_accounts(case: Case, place: int, layer: Layer, accounts: np.ndarray, 
     if wrong >= 0:
         who = int(owner[accounts[wrong]])
         fail(world, who, float(paid[wrong]), f"layer {place} charges an account it may not reach")
-    equity, profit = equity_and_profit(state, accounts)
+    equity, profit = equity_and_profit(state, accounts, case.index.workspace)
     _at_most(world, owner, accounts, paid, equity, f"layer {place} takes more than an account's equity")
     if isinstance(layer, ProfitHaircut) and layer.base == "window":
         profit += settle_prices(state)[accounts_table.book[accounts]] * accounts_table.realised[accounts]
@@ -155,7 +155,7 @@ def check_transfer(case: Case, place: int, layer: Layer, item: Transfer, evidenc
         fail(world, case.venue.row, filled - asked, f"layer {place} passes on units that were not taken over")
     if isinstance(layer, AutoDeleverage | TearUp):
         account = state.positions.account[item.positions]
-        equity, _ = equity_and_profit(state, account)
+        equity, _ = equity_and_profit(state, account, case.index.workspace)
         row = first_no_candidate(
             item.positions, item.units, side, item.price, settle_price(state, lots.instrument), RELATIVE,
             state.positions.account, state.positions.units, state.accounts.flags, NEVER, lots.instrument,

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
+import numba as nb
 import numpy as np
 from pydantic import Field, field_validator
 
-from contagion.allocation.candidates import Candidates, fill_by_rank
+from contagion.allocation.candidates import Candidates
 from contagion.allocation.layer import Case, Layer, Memory, Payment, Properties, last_step, steps_of
 from contagion.allocation.rankings import ranking
-from contagion.allocation.shares import level_down, per_unit, pro_rata, water_fill, worst_survivor
+from contagion.allocation.shares import (
+    fill_by_rank,
+    level_down,
+    per_unit,
+    pro_rata,
+    water_fill,
+    worst_survivor,
+)
 from contagion.allocation.standing import NEVER, equity_and_profit, settle_price, settle_prices
 from contagion.scenario.fields import Duration
 from contagion.state.world import Venue, World
@@ -52,9 +60,9 @@ class Haircut(Layer):
 
     def bear(self, case: Case) -> Iterator[Payment]:
         columns = case.index.everybody(case.venue.books)
-        base = np.minimum(self.what_can_be_cut(case, columns), columns.equity)
+        base = np.minimum(self.what_can_be_cut(case, columns), columns.equity, out=columns.room("base"))
         np.maximum(0.0, base, out=base)
-        limits = base if self.cap == 1.0 else self.cap * base
+        limits = base if self.cap == 1.0 else np.multiply(self.cap, base, out=columns.room("limits"))
         want = min(self.severity * case.need, float(limits.sum()))
         amounts = self.share(columns, base, limits, want)
         yield Payment(amounts, limits, accounts=columns.position, capacity=want)
@@ -110,15 +118,35 @@ def risk_weights(base: np.ndarray, leverage: np.ndarray, exponent: float) -> np.
 def uncut(world: World, accounts: np.ndarray, profit: np.ndarray) -> np.ndarray:
     """Profit less what earlier cuts took of it; a cut is forgotten as far as the profit it was of is gone. [USD]"""
     kept = world.waterfall.cut_profit
-    kept[accounts] = np.clip(profit, 0.0, kept[accounts])
-    return profit - kept[accounts]
+    if kept is None:
+        return profit
+    uncut_profit = np.empty(len(profit))
+    _less_cut(accounts, profit, kept, uncut_profit)
+    return uncut_profit
+
+
+@nb.njit(cache=True)
+def _less_cut(accounts, profit, kept, left):
+    for i in range(len(accounts)):
+        account = np.uint64(accounts[i])
+        kept[account] = min(max(profit[i], 0.0), kept[account])
+        left[i] = profit[i] - kept[account]
+
+
+@nb.njit(cache=True)
+def _add_cut(accounts, amounts, kept):
+    for i in range(len(accounts)):
+        kept[np.uint64(accounts[i])] += amounts[i]
 
 
 class _ProfitBase(Haircut):
     """Cuts profit. A payment lowers the balance and not the profit, so what was cut of it is kept: nothing twice."""
 
     def note_cut(self, case: Case, accounts: np.ndarray, amounts: np.ndarray) -> None:
-        case.world.waterfall.cut_profit[accounts] += amounts
+        waterfall = case.world.waterfall
+        if waterfall.cut_profit is None:
+            waterfall.cut_profit = np.full(len(case.world.state.accounts.balance), 0.0)
+        _add_cut(accounts, amounts, waterfall.cut_profit)
 
 
 class ProfitHaircut(_ProfitBase):

@@ -8,12 +8,12 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from contagion.allocation.candidates import Candidates, account_columns, fill_by_rank
+from contagion.allocation.candidates import Holders, account_columns
 from contagion.allocation.haircuts import QUEUES, UNKNOWN_QUEUE, risk_weights
 from contagion.allocation.layer import Case, Layer, Payment, Properties, Transfer
 from contagion.allocation.lots import Lots
 from contagion.allocation.rankings import RANDOM_START, WEIGHTS, ranking
-from contagion.allocation.shares import pro_rata, walk, water_fill, whole_lots
+from contagion.allocation.shares import fill_by_rank, pro_rata, walk, water_fill, whole_lots
 from contagion.allocation.standing import settle_prices
 from contagion.state.codes import Cause
 
@@ -89,8 +89,7 @@ class AutoDeleverage(Layer):
                 transfer = Transfer(lots, chosen, self.prices(case, lots, chosen), *_NOBODY)
                 found = case.index.candidates(lots.instrument, -side, transfer.price)
                 fills = self.fills(case, lots, found, units)
-                some = fills > 0.0
-                transfer.positions, transfer.units = found.position[some], side * fills[some]
+                transfer.positions, transfer.units = found.receivers(fills, side)
                 transfer.available = self.available(found, fills)
                 yield transfer
 
@@ -106,7 +105,7 @@ class AutoDeleverage(Layer):
             return price
         return np.where(np.abs(price - mark) > self.far * mark, mark, price)
 
-    def fills(self, case: Case, lots: Lots, found: Candidates, want: float) -> np.ndarray:
+    def fills(self, case: Case, lots: Lots, found: Holders, want: float) -> np.ndarray:
         """Units that each candidate gives, without sign."""
         sizes = found.units if self.cap == 1.0 else self.cap * found.units
         score = np.zeros(len(sizes)) if self.lot else None
@@ -123,7 +122,7 @@ class AutoDeleverage(Layer):
             fills = fill_by_rank(score, sizes, want)
         return whole_lots(fills, sizes, score, self.lot) if self.lot else fills
 
-    def available(self, found: Candidates, fills: np.ndarray) -> float:
+    def available(self, found: Holders, fills: np.ndarray) -> float:
         """Units that candidates could have given in all."""
         if self.ranking == RANDOM_START and self.attempts is not None:
             return float(fills.sum())
@@ -131,7 +130,7 @@ class AutoDeleverage(Layer):
             return self.cap * float(found.units[getattr(found, WEIGHTS[self.ranking]) > 0.0].sum())
         return self.cap * float(found.units.sum())
 
-    def _walk(self, case: Case, lots: Lots, found: Candidates, sizes: np.ndarray, want: float):
+    def _walk(self, case: Case, lots: Lots, found: Holders, sizes: np.ndarray, want: float):
         """Fills from a random place in the order of keys, and a score that falls along the way."""
         state, count = case.world.state, len(sizes)
         order = np.argsort(state.accounts.key[state.positions.account[found.position]], kind="stable")
@@ -191,9 +190,8 @@ class TearUp(Layer):
                     mark = float(case.world.state.instruments.value_price[lots.instrument])
                     found = case.index.candidates(lots.instrument, -side, mark)
                     fills = pro_rata(found.units, float(np.abs(lots.units[chosen]).sum()))
-                    some = fills > 0.0
                     yield Transfer(
-                        lots, chosen, np.full(len(chosen), mark), found.position[some], side * fills[some],
+                        lots, chosen, np.full(len(chosen), mark), *found.receivers(fills, side),
                         float(found.units.sum()),
                     )  # fmt: skip
 

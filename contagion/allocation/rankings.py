@@ -69,9 +69,12 @@ def pro_rata(notional):
 
 
 def _up_or_down(gain, risk):
+    gain = np.asarray(gain, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        score = np.where(np.asarray(gain) > 0.0, np.multiply(gain, risk), np.divide(gain, risk))
-    return np.where(np.asarray(gain) == 0.0, 0.0, score)
+        score = np.multiply(gain, risk)
+        score = np.divide(gain, risk, out=np.asarray(score), where=gain < 0.0)
+    score[gain == 0.0] = 0.0
+    return score
 
 
 RANKINGS: dict[str, Callable] = {

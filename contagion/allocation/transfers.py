@@ -6,9 +6,10 @@ import numba as nb
 import numpy as np
 
 from contagion.errors import InvariantError
-from contagion.state.bookkeeper import Bookkeeper, _apply_trades
+from contagion.state.bookkeeper import Bookkeeper
 from contagion.state.codes import Cause
 from contagion.state.tables import State
+from contagion.state.trades import apply_trades, traded
 from contagion.state.world import Venue
 
 
@@ -162,21 +163,44 @@ def move_positions(
     """
     state = bookkeeper.state
     bookkeeper.traded = True
-    rows = np.append(positions, takeover_position)
-    change = np.append(units, -units.sum())
-    _apply_trades(
-        rows, change, np.full(len(rows), price), state.positions.account, state.positions.units, state.positions.entry,
-        state.accounts.balance, state.accounts.realised,
-    )  # fmt: skip
     instrument = int(state.positions.instrument[takeover_position])
     book = int(state.instruments.book[instrument])
     settle = int(state.books.settle[book])
-    now = float(state.assets.fundamental[settle]) * units * (float(state.instruments.value_price[instrument]) - price)
-    audited = float(bookkeeper.audited_settle[settle])
-    drift = audited * units * (float(state.instruments.audited_price[instrument]) - price) - now
-    np.add.at(state.agents.worth, state.accounts.owner[state.positions.account[positions]], drift)
-    state.agents.worth[int(state.books.venue[book])] -= drift.sum()
-    return -now
+    now, then = float(state.assets.fundamental[settle]), float(bookkeeper.audited_settle[settle])
+    losses = np.empty(len(units))
+    drift = _receive(
+        positions, units, price, now, float(state.instruments.value_price[instrument]) - price, then,
+        float(state.instruments.audited_price[instrument]) - price, state.positions.account, state.positions.units,
+        state.positions.entry, state.accounts.balance, state.accounts.realised, state.accounts.owner,
+        state.agents.worth, losses,
+    )  # fmt: skip
+    apply_trades(
+        np.array([takeover_position]), np.array([-units.sum()]), np.array([price]), state.positions.account,
+        state.positions.units, state.positions.entry, state.accounts.balance, state.accounts.realised,
+    )  # fmt: skip
+    state.agents.worth[int(state.books.venue[book])] -= drift
+    return losses
+
+
+@nb.njit(cache=True)
+def _receive(
+    rows, change, price, settle, gap, audited_settle, audited_gap, account_of, units, entry, balance, realised, owner,
+    worth, losses,
+):  # fmt: skip
+    """Units to position holders; `losses` receives what each loses [USD]. Returns the drift of their worth."""
+    total = 0.0
+    for i in range(len(rows)):
+        row = np.uint64(rows[i])
+        account = np.uint64(account_of[row])
+        units[row], entry[row], profit = traded(units[row], entry[row], change[i], price)
+        realised[account] += profit
+        balance[account] -= change[i] * price
+        gain = settle * change[i] * gap
+        drift = audited_settle * change[i] * audited_gap - gain
+        worth[np.uint64(owner[account])] += drift
+        total += drift
+        losses[i] = -gain
+    return total
 
 
 def book_losses(

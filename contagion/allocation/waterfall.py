@@ -43,7 +43,7 @@ class Waterfall(Settlement):
         self._seen = 0  # roots before this one are closed or carried
         self.carried: dict[int, list[int]] = {}  # by venue row: roots that wait for a layer
         self.markets: dict[int, dict[int, float]] = {}  # by root: share of each instrument
-        self.cut_profit = np.zeros(len(world.state.accounts.balance))  # by account: of the profit it has now [USD]
+        self.cut_profit: np.ndarray | None = None  # by account: of the profit it has now, once any was [USD]
         books, names = world.state.books, world.bookkeeper.ledger.layers
         self._unallocated = names.index("unallocated")
         self._venues = [venue for venue in world.venues.values() if venue.layers or venue.books]

@@ -176,8 +176,8 @@ class Audit:
 
     def _flows(self, agent: int) -> float:
         """What an agent paid and received this step: its gross, where it has nothing left. [USD]"""
-        rows = self.world.bookkeeper.ledger.rows_of_step()
-        return float(rows["amount"][(rows["payer"] == agent) | (rows["payee"] == agent)].sum())
+        parts = self.world.bookkeeper.ledger.parts_of_step()
+        return sum(float(part["amount"][(part["payer"] == agent) | (part["payee"] == agent)].sum()) for part in parts)
 
     def _check_sums(self) -> None:
         """Contracts add to zero, spot and debt add to what the venue's books say, balances add to the book's."""
@@ -235,15 +235,16 @@ class Audit:
 
     def _check_rows(self) -> None:
         """Rows are positive and finite, and value crosses the border of the model only for listed reasons."""
-        state, rows = self.world.state, self.world.bookkeeper.ledger.rows_of_step()
-        wrong = improper_row(rows, _LISTED) if len(rows) else -1
-        if wrong >= 0:
-            row = rows[wrong]
-            self._fail(
-                f"ledger row {Cause(int(row['cause'])).name.lower()} from {state.agent_name(int(row['payer']))} to "
-                f"{state.agent_name(int(row['payee']))}", float(row["amount"]),
-            )  # fmt: skip
-        book = self.world.bookkeeper
+        state, book = self.world.state, self.world.bookkeeper
+        for part in book.ledger.parts_of_step():
+            columns = (part["amount"], part["payer"], part["payee"], part["cause"])
+            wrong = improper_row(*columns, _LISTED)
+            if wrong >= 0:
+                amount, payer, payee, cause = (column[wrong] for column in columns)
+                self._fail(
+                    f"ledger row {Cause(int(cause)).name.lower()} from {state.agent_name(int(payer))} to "
+                    f"{state.agent_name(int(payee))}", float(amount),
+                )  # fmt: skip
         if book.ledger.listed != book.posted:
             self._fail("the ledger lists other rows than were posted to net worths", book.ledger.listed - book.posted)
 

@@ -279,13 +279,12 @@ def settle_suspects(
 
 
 @nb.njit(cache=True)
-def improper_row(rows, listed):
+def improper_row(amount, payer, payee, cause, listed):
     """First ledger row that is not positive and finite, or touches outside for a cause that is not listed; or -1."""
-    for i in range(len(rows)):
-        amount = rows[i].amount
-        if not (amount > 0.0 and amount < np.inf):
+    for i in range(len(amount)):
+        if not (amount[i] > 0.0 and amount[i] < np.inf):
             return i
-        if (rows[i].payer == 0 or rows[i].payee == 0) and not listed[rows[i].cause]:
+        if (payer[i] == 0 or payee[i] == 0) and not listed[cause[i]]:
             return i
     return -1
 

@@ -8,12 +8,10 @@ import numpy as np
 
 from contagion.margin.initial import free_margins, initial_terms
 from contagion.protocols.depositors import leaving_share
+from contagion.protocols.faces import ILLIQUID
 from contagion.scenario.venues import Exchange
 from contagion.state.codes import AccountFlag, AgentKind, Cause
 from contagion.state.world import Venue, World
-
-ILLIQUID = 4
-"""Status bit of a venue or issuer that could not pay a withdrawal."""
 
 _FEAR = 0.01  # loss per unit owed above which customers leave
 _STAYS = AccountFlag.MAKER | AccountFlag.HOUSE | AccountFlag.CLOSED
@@ -65,11 +63,11 @@ class ExchangeRuns:
         return any(paid)
 
     def _read_haircuts(self) -> None:
-        rows = self.world.bookkeeper.ledger.rows_of_step()
         kinds = self.world.state.agents.kind
-        cut = rows[(rows["cause"] == Cause.ALLOCATION) & (kinds[rows["payer"]] == AgentKind.TRADER)]
-        for place in self._places:
-            place.haircuts += float(cut["amount"][cut["payee"] == place.venue.row].sum())
+        for rows in self.world.bookkeeper.ledger.parts_of_step(Cause.ALLOCATION):
+            cut = kinds[rows["payer"]] == AgentKind.TRADER
+            for place in self._places:
+                place.haircuts += float(rows["amount"][cut & (rows["payee"] == place.venue.row)].sum())
 
     def _frightened(self, place: _Place) -> bool:
         state = self.world.state

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from contagion.state.codes import AccountFlag, Cause, InstrumentKind, Phase
-from contagion.state.ledger import Ledger
+from contagion.state.ledger import Ledger, Part
 from contagion.state.posting import collect_from_accounts, post_rows
 from contagion.state.tables import State
 from contagion.state.trades import apply_trades as _apply_trades
@@ -74,7 +74,7 @@ class Bookkeeper:
             worth[payer] -= amount
             worth[payee] += amount
 
-    def _post(self, rows: np.ndarray) -> None:
+    def _post(self, rows: Part) -> None:
         worth = self.state.agents.worth
         self.posted += len(rows)
         post_rows(rows["payer"], rows["payee"], rows["amount"], worth)
@@ -190,15 +190,15 @@ class Bookkeeper:
         The same as :meth:`charge` for one deficit, in one pass; amounts that are not positive are left out.
         """
         state, ledger = self.state, self.ledger
-        start = len(ledger)
-        rows = ledger.room(len(accounts))
         settle = state.books.settle
+        payers, paid = np.empty(len(accounts), np.int32), np.empty(len(accounts))
         count, total = collect_from_accounts(
-            accounts, amounts, rows, ledger.step, ledger.round, int(self.phase), int(cause), layer, deficit, venue,
-            state.accounts.owner, state.accounts.book, state.accounts.balance, state.books.balance,
-            state.assets.fundamental[settle], self.audited_settle[settle], state.agents.worth,
+            accounts, amounts, venue, state.accounts.owner, state.accounts.book, state.accounts.balance,
+            state.books.balance, state.assets.fundamental[settle], self.audited_settle[settle], state.agents.worth,
+            payers, paid,
         )  # fmt: skip
-        ledger.keep_first(start + count)
+        keep = ledger.append if 2 * count < len(paid) else ledger.keep_columns  # no room of those who pay nothing
+        keep(self.phase, cause, payers[:count], venue, paid[:count], layer, deficit)
         self.posted += count
         return total
 

@@ -5,18 +5,33 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+# These take numbers and no arrays: compiled, an array costs a call more than what the call does.
+
 
 @nb.njit(cache=True)
-def merge_entry(units, entry, row, change, price):
-    """Change a position: its entry price is the average over additions; a reduction leaves it, a turn sets it anew."""
-    held = units[row]
+def merged(held, entry, change, price):
+    """Units and entry price of a position after a change: the average over additions; a reduction leaves the entry
+    price, a turn sets it anew."""
     total = held + change
     if held == 0.0 or held * change > 0.0:
         size = abs(held) + abs(change)
-        entry[row] = (entry[row] * abs(held) + price * abs(change)) / size if size != 0.0 else price
+        entry = (entry * abs(held) + price * abs(change)) / size if size != 0.0 else price
     elif held * total < 0.0:
-        entry[row] = price
-    units[row] = total
+        entry = price
+    return total, entry
+
+
+@nb.njit(cache=True)
+def traded(held, entry, change, price):
+    """The same without a rest that is only rounding, and the profit that a reduction realises [settlement asset]."""
+    profit = 0.0
+    if held * change < 0.0:
+        direction = 1.0 if held > 0.0 else -1.0
+        profit = direction * min(abs(held), abs(change)) * (price - entry)
+    total, entry = merged(held, entry, change, price)
+    if abs(total) < 1e-12 * (abs(held) + abs(change)):
+        total = 0.0
+    return total, entry, profit
 
 
 @nb.njit(cache=True)
@@ -25,15 +40,9 @@ def apply_trades(rows, change, price, account_of, units, entry, balance, realise
     for i in range(len(rows)):
         row = rows[i]
         account = account_of[row]
-        held = units[row]
-        if held * change[i] < 0.0:
-            closed = min(abs(held), abs(change[i]))
-            direction = 1.0 if held > 0.0 else -1.0
-            realised[account] += direction * closed * (price[i] - entry[row])
+        units[row], entry[row], profit = traded(units[row], entry[row], change[i], price[i])
+        realised[account] += profit
         balance[account] -= change[i] * price[i]
-        merge_entry(units, entry, row, change[i], price[i])
-        if abs(units[row]) < 1e-12 * (abs(held) + abs(change[i])):
-            units[row] = 0.0
 
 
 @nb.njit(cache=True)
@@ -64,7 +73,7 @@ def move_to_house(
                 return account
             now[i] += held * value_price[k]
             then[i] += held * audited_price[k]
-            merge_entry(units, entry, into, held, equity_price[k])
+            units[into], entry[into] = merged(units[into], entry[into], held, equity_price[k])
             units[row] = 0.0
         balance[house] += balance[account]
         balance[account] = 0.0
