@@ -178,7 +178,14 @@ class Recorder:
     def outcomes(self) -> dict[str, float]:
         """The row the run contributes to a sweep, without the tables of :meth:`result`."""
         rounds = np.array(self._rounds, dtype=float).reshape(-1, len(ROUND_COLUMNS))
-        return outcomes_of(self.world) | cascade_outcomes(rounds[:, 0], rounds[:, 3] + rounds[:, 4])
+        cascades = cascade_outcomes(rounds[:, 0], rounds[:, 3] + rounds[:, 4])
+        return outcomes_of(self.world) | cascades | self._lowest_claims()
+
+    def _lowest_claims(self) -> dict[str, float]:
+        names = self.world.state.assets.names
+        prices = self._values[: self._done, 3 + self._claims]
+        lowest = prices.min(axis=0, initial=1.0)
+        return {f"claim_low.{names[row]}": float(low) for row, low in zip(self._claims, lowest, strict=True)}
 
     def result(self, seed: int, scenario) -> RunResult:
         """Everything recorded so far."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from contagion.errors import ConvergenceError
 from contagion.network.claims import solve_claim_values
-from contagion.protocols.faces import face_value
+from contagion.protocols.faces import ILLIQUID, face_value
 from contagion.state.codes import InstrumentKind
 from contagion.state.world import World
 
@@ -35,7 +35,9 @@ class ClaimCycles:
         claim stands at its face while its issuer has anything.
     """
 
-    def __init__(self, world: World, claims, issuers, own_start, own_accounts, customer_start, customers, faces) -> None:
+    def __init__(
+        self, world: World, claims, issuers, own_start, own_accounts, customer_start, customers, faces
+    ) -> None:  # fmt: skip
         self.world = world
         self.claims, self.issuers = claims, issuers
         self._accounts = (own_start, own_accounts, customer_start, customers)
@@ -55,7 +57,7 @@ class ClaimCycles:
         state, claims = self.world.state, self.claims
         supply, par = state.assets.supply[claims], state.assets.par[claims]
         last = prices[claims].copy()
-        column, at_face = self._column, np.empty(0, np.int64) if recognise_all else self._at_face
+        column, at_face = self._column, np.empty(0, np.int64) if recognise_all else self._paying_face()
         if len(at_face):
             column = column.copy()
             column[claims[at_face]] = -1
@@ -77,6 +79,10 @@ class ClaimCycles:
             if not moved.any():
                 return values
         raise ConvergenceError(f"claim values did not settle in {_ROUNDS} passes at step {self.world.step}")
+
+    def _paying_face(self) -> np.ndarray:
+        status = self.world.state.agents.status
+        return self._at_face[status[self.issuers[self._at_face]] & ILLIQUID == 0]
 
     def _columns(self) -> tuple:
         state = self.world.state

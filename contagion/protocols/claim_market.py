@@ -1,4 +1,4 @@
-"""Where holders trade claims among each other, and where an issuer sells what it mints: one curve per asset and step."""
+"""Where holders trade claims, and where an issuer sells what it mints: one curve per asset and step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ClaimMarket:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._flow = np.zeros(len(world.state.assets.names))  # this step, bought less sold, at the price before it [USD]
+        self._flow = np.zeros(len(world.state.assets.names))  # this step, bought less sold, at the price before [USD]
         self._moved: set[int] = set()
 
     def open_step(self) -> None:
@@ -44,7 +44,7 @@ class ClaimMarket:
         return (target - float(self._flow[asset])) / unmoved
 
     def trade(self, asset: int, units: float, depth: float, most: float = math.inf) -> tuple[float, float]:
-        """Buy units from outside, or sell them to it (negative), as far as the book and `most` USD go.
+        """Buy units from outside, or sell them to it (negative), as far as the book goes, for `most` USD at most.
 
         Returns
         -------
@@ -58,11 +58,11 @@ class ClaimMarket:
         if (after - before) * units <= 0.0:
             return 0.0, 0.0
         cash = self._area(after, depth) - self._area(before, depth)
-        if cash > most:
+        if abs(cash) > most:
             low, high = before, after
             for _ in range(_HALVINGS):
                 after = 0.5 * (low + high)
-                too_much = self._area(after, depth) - self._area(before, depth) > most
+                too_much = abs(self._area(after, depth) - self._area(before, depth)) > most
                 low, high = (low, after) if too_much else (after, high)
             after = low
             cash = self._area(after, depth) - self._area(before, depth)

@@ -4,7 +4,7 @@
   account counts at ``max(0, equity)`` for its owner, so a pool has the smaller of debt and collateral.
 - *redemption*: what a withdrawal gets. The same with recognised values: debt stands at face until it is written off,
   and claims of other issuers stand at their own redemption value. An issuer that pays at face gives each unit what it
-  stood for at the opening while anything is left.
+  stood for at the opening until it cannot pay what its terms of exit allow; then again while it can.
 - *market*: redemption times ``exp(-discount)``, what a sale gets.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from contagion.errors import ConvergenceError, InputError
 from contagion.protocols.claim_cycles import ClaimCycles
-from contagion.protocols.faces import face_value, opening_faces
+from contagion.protocols.faces import ILLIQUID, face_value, opening_faces
 from contagion.state.codes import InstrumentKind
 from contagion.state.tables import State
 from contagion.state.world import World
@@ -98,7 +98,7 @@ class ClaimValues:
             agents.cash, agents.holding_start, holdings.asset, holdings.units, accounts.balance, accounts.book,
             accounts.start, state.books.settle, positions.instrument, positions.units, instruments.kind,
             instruments.asset, instruments.value_price, loans.lender, loans.borrower, loans.face,
-            *self.faces,
+            *self.faces, agents.status,
         )  # fmt: skip
 
     def _dependencies(self) -> dict[int, set[int]]:
@@ -147,6 +147,7 @@ def _solve_in_order(
     order, claims, issuers, own_start, own_accounts, customer_start, customers, fundamental, redemption, supply, par,
     cash, holding_start, holding_asset, holding_units, balance, book, start, settle, position_instrument,
     position_units, kind, instrument_asset, value_price, lender, borrower, face, face_start, face_asset, face_units,
+    status,
 ):  # fmt: skip
     """Fundamental and redemption of each claim; `fundamental` and `redemption` by asset are scratch."""
     values, recognised = np.empty(len(claims)), np.empty(len(claims))
@@ -194,7 +195,7 @@ def _solve_in_order(
         if outstanding > 0.0:
             fundamental[claim] = min(par[claim], max(0.0, worth) / outstanding)
             redemption[claim] = min(par[claim], max(0.0, stated) / outstanding)
-            if stated > 0.0:
+            if stated > 0.0 and not status[issuer] & ILLIQUID:
                 at_face = face_value(j, redemption, face_start, face_asset, face_units)
                 redemption[claim] = max(redemption[claim], at_face)
         values[j] = fundamental[claim]

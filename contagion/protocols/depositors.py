@@ -144,7 +144,7 @@ class Line:
             f"withdrawal order {self.venue.name}", self.world.state.agents.key[self.owners]
         )
         units = self.requests.payable(step, price, supply, liquid, (draw, self.delay))
-        worth = self.requests.worth(price, supply)
+        worth, fee = self.requests.worth(price, supply), self.requests.fee(supply)
         holders = self.requests.holder
         per_holder = np.bincount(holders, units, len(self.owners))
         cash = np.bincount(holders, units * worth, len(self.owners))
@@ -157,8 +157,8 @@ class Line:
         paid = verbs.redeem(self.world.bookkeeper, self.asset, self.holdings[rows], per_holder[rows], each)
         self.world.count("withdrawals_paid", paid)
         self.world.count("left_at_par", float(per_holder[rows] @ np.maximum(0.0, each - fundamental)))
-        if (gross := float(per_holder.sum()) * price) > paid and self.requests.terms.value == "payment":
-            self.world.count("exit_fees", gross - paid)
+        if fee > 0.0:
+            self.world.count("exit_fees", paid * fee / (1.0 - fee))
         return paid
 
     def sell_instead(self, market: ClaimMarket) -> None:

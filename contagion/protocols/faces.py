@@ -8,6 +8,9 @@ import numpy as np
 from contagion.scenario.issuers import Issuer
 from contagion.state.world import World
 
+ILLIQUID = 4
+"""Status bit of a venue or issuer that could not pay a withdrawal."""
+
 
 def opening_faces(world: World, claims: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Assets that one unit of each claim was issued against.

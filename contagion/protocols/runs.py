@@ -170,7 +170,7 @@ class Runs:
                 need -= verbs.sell_spot(self.world.bookkeeper, venue.row, asset, units, price)
 
     def _mint(self, venue: Venue, need: float, visited: set[int]) -> None:
-        """Sell new tokens worth what is needed at the price of now; their sale gets less."""
+        """Sell new tokens until what is needed has come in, or the book ends."""
         if not isinstance(venue.spec, Reflexive):
             return
         world, state = self.world, self.world.state
@@ -180,7 +180,7 @@ class Runs:
         depth = venue.spec.depth_share * circulating * price
         if price <= 0.0 or depth <= 0.0:
             return
-        sold, cash = self._market.trade(asset, -need / price, depth)
+        sold, cash = self._market.trade(asset, -np.inf, depth, need)
         if sold < 0.0:
             verbs.mint_and_sell(world.bookkeeper, venue.row, asset, -sold, -cash)
             world.count("minted_value", -cash)

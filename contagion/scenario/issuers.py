@@ -39,7 +39,7 @@ class Exit(Strict):
         Whether a request gets the redemption value of the step in which it is paid, or in which it was made.
     pays
         ``balance_sheet``: a unit gets its share of what is recognised, so losses fall on all alike. ``face``: a unit
-        gets in full what it stands for while anything is left, so losses fall on those who come last.
+        gets in full what it stands for until what is due cannot be paid, so losses fall on those who come last.
     """
 
     opens: Annotated[int, Field(ge=0)] = 0
@@ -155,9 +155,10 @@ class FiatBacked(Issuer):
 class Reflexive(Issuer):
     """One dollar against another token that the issuer can mint and sell: the backing is that token's market value.
 
-    What it `holds` is its reserve; nothing else of what was paid in is left. Sales of minted units move the token by
-    the scenario's impact law at a depth that shrinks with its market value. With linear impact and `depth_share` d
-    the market value falls by ``0.01 / d - 1`` for each dollar paid out, so from 0.01 on dilution is all there is, and
+    What it `holds` is its reserve; nothing else of what was paid in is left. By default a dollar's worth is minted for
+    each unit while the token can be sold. Sales of minted units move the token (its index, unless feedback is none) by
+    the scenario's impact law at a depth that shrinks with its market value. With linear impact and `depth_share` d the
+    market value falls by ``0.01 / d - 1`` for each dollar paid out, so from 0.01 on dilution is all there is, and
     below, the backing can shrink faster than what it backs.
 
     Parameters
@@ -176,6 +177,7 @@ class Reflexive(Issuer):
     mints: str
     minted_supply: Positive
     depth_share: Positive = 0.01
+    exit: Exit = Exit(pays="face")
 
 
 class DeltaNeutral(Issuer):
