@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contagion.allocation.lots import Lots
 from contagion.allocation.shares import pro_rata
+from contagion.errors import InputError
 
 if TYPE_CHECKING:
     from contagion.allocation.candidates import PositionIndex
@@ -191,7 +192,7 @@ class Layer(BaseModel):
         When the layer acts: in the round in which a deficit arises, or at a close (and at the end of the run). In
         between the deficit is carried by the venue, layers behind wait too, and customers can withdraw.
     close_every : int
-        Steps from close to close.
+        Steps from close to close, with ``recognition: close`` only; a layer that knows its closes itself has none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -202,6 +203,17 @@ class Layer(BaseModel):
 
     recognition: Literal["now", "close"] = "now"
     close_every: Annotated[int, Field(ge=1)] = 1  # steps
+
+    @model_validator(mode="after")
+    def _closes(self) -> Layer:
+        given, own = "close_every" in self.model_fields_set, type(self).due is not Layer.due
+        if given and own:
+            raise InputError("close_every", self.close_every, "nothing: the layer acts at closes of its own")
+        if given and self.recognition == "now":
+            raise InputError("close_every", self.close_every, "nothing, or recognition: close beside it")
+        if self.recognition == "close" and self.close_every == 1 and not own:
+            raise InputError("close_every", 1, "at least 2 steps: a close at every step is recognition: now")
+        return self
 
     def due(self, case: Case) -> bool:
         """Whether the layer acts now; until then the deficit is carried, and layers behind it wait."""

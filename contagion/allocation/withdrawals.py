@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contagion.allocation.layer import Case, Layer, Payment, Properties, last_step
 from contagion.allocation.standing import settle_prices
 from contagion.allocation.transfers import means_of
+from contagion.errors import InputError
 
 
 class WithdrawalHaircut(Layer):
@@ -29,6 +30,12 @@ class WithdrawalHaircut(Layer):
     has: ClassVar[Properties] = Properties(False, True, True, True, True, False)
 
     most: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _on_withdrawal(self) -> WithdrawalHaircut:
+        if "recognition" in self.model_fields_set:
+            raise InputError("recognition", self.recognition, "nothing: the layer acts when somebody withdraws")
+        return self
 
     def due(self, case: Case) -> bool:
         return last_step(case.world)

@@ -11,8 +11,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from contagion.errors import InputError
 from contagion.experiment.designs import Design
 from contagion.experiment.ranges import Range
-from contagion.scenario.check import nearest
 from contagion.scenario.fields import Positive, Strict
+from contagion.scenario.names import nearest
 from contagion.scenario.yaml_file import read_yaml
 
 Count = Annotated[int, Field(ge=1)]

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection
-
 import numpy as np
 
-from contagion.allocation.order import check_waterfall
 from contagion.errors import InputError
-from contagion.margin.rules import Portfolio
+from contagion.margin.rules import OpenInterestScaled, Portfolio, SizeSloped
 from contagion.scenario.automated_makers import AutomatedMaker
 from contagion.scenario.issuers import DeltaNeutral, Issuer, Reflexive, Vault
 from contagion.scenario.layout import lay_out
 from contagion.scenario.lending import LendingPool
+from contagion.scenario.names import known as _known
+from contagion.scenario.names import nearest
 from contagion.scenario.plans import group_names, plan_groups
 from contagion.scenario.schema import Scenario, Shock
 from contagion.scenario.venues import Exchange
-from contagion.scenario.waterfalls import check_candidates
+from contagion.scenario.waterfalls import check_candidates, check_layers
 
 
 def check(scenario: Scenario) -> None:
@@ -78,19 +76,16 @@ def _check_exchange(where: str, name: str, exchange: Exchange, scenario: Scenari
         _known(f"{where}.contracts.{asset}.settlement", contract.settlement, ["USD", *scenario.assets])
     for asset in exchange.collateral:
         _known(f"{where}.collateral", asset, scenario.assets)
+    if isinstance(exchange.margin.build(), SizeSloped | OpenInterestScaled):
+        for parameter, value in exchange.margin.parameters.items():
+            for asset in value if isinstance(value, dict) else ():
+                _known(f"{where}.margin.{parameter}", asset, scenario.assets)
     if exchange.lent_to is not None:
         _known_agent(f"{where}.lent_to", exchange.lent_to, scenario)
-    layers, names = [layer.build() for layer in exchange.waterfall], [layer.name for layer in exchange.waterfall]
-    check_waterfall(f"{where}.waterfall", names, layers, exchange.default_fund is not None)
-    for order, layer in enumerate(exchange.waterfall):
-        vault = layer.parameters.get("vault")
-        if vault is None:
-            continue
-        _known(f"{where}.waterfall.{order}.vault", vault, scenario.protocols)
-        spec = scenario.protocols[vault]
-        if not isinstance(spec, Vault) or spec.backs != name:
-            raise InputError(f"{where}.waterfall.{order}.vault", vault, f"a vault with backs: {name}")
-    check_candidates(where, exchange)
+    check_layers(where, name, exchange, scenario)
+    if exchange.funding is not None and exchange.funding.interval < scenario.dt:
+        accepted = f"at least a step, {scenario.dt.total_seconds():g}s: funding is paid at most once a step"
+        raise InputError(f"{where}.funding.interval", f"{exchange.funding.interval.total_seconds():g}s", accepted)
     _check_margin_levers(where, exchange)
 
 
@@ -166,12 +161,6 @@ def _check_shock(where: str, shock: Shock, scenario: Scenario) -> None:
         raise InputError(f"{where}.size", shock.size, "a factor above 0")
 
 
-def _known(where: str, name: str | None, accepted: Collection[str]) -> None:
-    if name in accepted:
-        return
-    raise InputError(where, name, f"one of {', '.join(accepted) or '(none is declared)'}{nearest(name, accepted)}")
-
-
 def _known_agent(where: str, name: str | None, scenario: Scenario) -> None:
     groups = dict(zip(group_names(scenario.traders), scenario.traders, strict=True))
     institutions = [
@@ -188,9 +177,3 @@ def _known_agent(where: str, name: str | None, scenario: Scenario) -> None:
     members = [f"{group}:0 to {group}:{spec.count - 1}" for group, spec in groups.items() if spec.count > 1]
     accepted = ", ".join([*institutions, *singles, *members])
     raise InputError(where, name, f"one of {accepted}{nearest(name, [*institutions, *groups])}")
-
-
-def nearest(name: object, accepted: Collection[str]) -> str:
-    """``; nearest: ...`` for a misspelt name, or nothing."""
-    close = difflib.get_close_matches(str(name), list(accepted), n=3)
-    return f"; nearest: {', '.join(close)}" if close else ""

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from contagion.errors import InputError
 from contagion.market.prices import EventPath
-from contagion.scenario.check import check, nearest
+from contagion.scenario.check import check
+from contagion.scenario.names import nearest
 from contagion.scenario.overrides import apply_overrides, resolve
 from contagion.scenario.preset import expand, preset_fields
 from contagion.scenario.rules import RuleSpec

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from contagion.errors import InputError
-from contagion.scenario.check import nearest
 from contagion.scenario.fields import Fund
+from contagion.scenario.names import nearest
 from contagion.scenario.plans import group_names
 from contagion.scenario.rules import RuleSpec, rule_class
 from contagion.scenario.schema import Scenario

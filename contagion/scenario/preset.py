@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from contagion.errors import InputError
-from contagion.scenario.check import nearest
+from contagion.scenario.names import nearest
 from contagion.scenario.yaml_file import read_yaml
 
 ANY = "*"
@@ -79,9 +79,21 @@ def expand(data: dict[str, Any], market: list[str], vault: str | None = None) ->
             chosen = data.get(section) or [asset for asset in market if asset in terms or ANY in terms]
             base[section] = {asset: terms.get(asset, terms.get(ANY, {})) for asset in chosen}
     if "waterfall" in base:
-        layers = [_backed(layer, vault) for layer in base["waterfall"]]
+        layers = [_backed(_listed(layer, market), vault) for layer in base["waterfall"]]
         base["waterfall"] = [layer for layer in layers if layer is not None]
+    if "margin" in base:
+        base["margin"] = _listed(base["margin"], market)
     return merge(base, data)
+
+
+def _listed(rule: Any, market: list[str]) -> Any:
+    """A rule without the terms of assets that are not there."""
+    if not isinstance(rule, dict):
+        return rule
+    return {
+        key: {asset: term for asset, term in value.items() if asset in market} if isinstance(value, dict) else value
+        for key, value in rule.items()
+    }
 
 
 def _backed(layer: Any, vault: str | None) -> Any:

@@ -140,14 +140,16 @@ class RuleSpec(BaseModel):
             accepted = first["msg"].removeprefix("Value error, ").replace("Input should be ", "")
             inner = first.get("ctx", {}).get("error")
             if isinstance(inner, InputError):
-                raise InputError(f"{self.kind} {self.name}.{where}", inner.value, inner.accepted) from None
+                place = f"{self.kind} {self.name}.{where or inner.field}"
+                raise InputError(place, inner.value, inner.accepted) from None
             if first["type"] == "missing":
                 raise InputError(f"{self.kind} {self.name}.{where}", None, "a value: this field is required") from None
             if first["type"] == "extra_forbidden":
                 keys = list(rule_class(self.kind, self.name).model_fields)
                 close = difflib.get_close_matches(where, keys, n=3)
                 accepted = f"keys {', '.join(keys)}" + (f"; nearest: {', '.join(close)}" if close else "")
-            raise InputError(f"{self.kind} {self.name}.{where}", first.get("input"), accepted) from None
+            place = f"{self.kind} {self.name}" + (f".{where}" if where else "")
+            raise InputError(place, first.get("input"), accepted) from None
 
     @model_serializer
     def _as_written(self) -> dict[str, Any]:

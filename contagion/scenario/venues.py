@@ -103,7 +103,7 @@ class Liquidation(Strict):
     throughput: Annotated[int, Field(ge=1)] | None = None  # accounts per step
     order: Literal["arrival", "worst_first", "largest_first", "random"] = "arrival"  # who is first where that binds
     caps: Caps | None = None
-    takeover_below: Annotated[float, Field(ge=0)] = 0.0  # taken over when equity < this share of maintenance
+    takeover_below: Annotated[float, Field(ge=0, le=1)] = 0.0  # taken over when equity < this share of maintenance
     disposal: Disposal = Disposal()
     fee: Annotated[float, Field(ge=0, lt=1)] = 0.005  # from the owner, to the fund
     fee_base: Literal["notional", "maintenance"] = "notional"  # what of the closed part the fee is a share of
