@@ -27,12 +27,11 @@ from contagion.allocation.standing import (
 )
 from contagion.allocation.transfers import contributions_of, means_of
 from contagion.errors import InvariantError
-from contagion.state.codes import AccountFlag, Cause
+from contagion.state.codes import Cause
 from contagion.state.tables import State
 from contagion.state.world import Venue, World
 
 RELATIVE = 1e-9
-_HOUSE = int(AccountFlag.HOUSE)
 
 
 @dataclass(slots=True)
@@ -232,7 +231,7 @@ def _check_rows(world: World, evidence: Evidence) -> None:
     sums = np.bincount(rows["deficit"][named], weights=rows["amount"][named], minlength=len(deficits))
     _check_carried(world, evidence, sums, first)
     rounding = 1e-13 * float(sums.sum())  # thousands of roots shared out together leave each that of their total
-    flags, seen = world.state.accounts.flags, set()
+    seen = set()
     for root in range(first, len(deficits)):
         venue, account, amount = deficits.venue[root], deficits.account[root], deficits.amount[root]
         missing = float(sums[root]) + _carried(world, evidence, root, float(sums[root])) - amount
@@ -241,10 +240,11 @@ def _check_rows(world: World, evidence: Evidence) -> None:
         gap = evidence.by_lots.get(root, amount) - amount
         if abs(gap) > RELATIVE * max(1.0, amount, evidence.gross):
             fail(world, venue, gap, f"deficit {root}: the bankruptcy prices of its lots do not give its amount", root)
-        house = account >= 0 and int(flags[account]) & _HOUSE
-        if account >= 0 and not house and (venue, account) in seen:
+        own = deficits.owner[root] == venue  # of its takeover account, or of collateral it sold from stock
+        if account >= 0 and not own and (venue, account) in seen:
             fail(world, venue, amount, f"a second deficit of account {account} in one step", root)
-        seen.add((venue, account))
+        if not own:
+            seen.add((venue, account))
 
 
 def _check_carried(world: World, evidence: Evidence, sums: np.ndarray, first: int) -> None:

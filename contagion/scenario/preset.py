@@ -103,8 +103,9 @@ def _backed(layer: Any, vault: str | None) -> Any:
 
 
 def merge(base: Any, over: Any) -> Any:
-    """`over` on top of `base`: mappings key by key, anything else replaced."""
-    if isinstance(base, dict) and isinstance(over, dict):
+    """`over` on top of `base`: mappings key by key, anything else replaced, and so a design by another design."""
+    both = isinstance(base, dict) and isinstance(over, dict)
+    if both and over.get("design", base.get("design")) == base.get("design"):
         return base | {key: merge(base.get(key), value) for key, value in over.items()}
     return over
 

@@ -85,6 +85,16 @@ def test_every_preset_field_is_known_to_the_schema_and_says_where_it_is_from():
         load_scenario(data)
 
 
+def test_another_design_leaves_the_parameters_of_the_presets_design_behind():
+    data = exchange_world(assets={"BTC": {"price": 10.0}, "ETH": {"price": 1.0}})
+    pool = {"kind": "lending_pool", "preset": "aave_v3", "liquidation": {"design": "absorb", "store_front": 0.4}}
+    liquidation = load_scenario(data | {"protocols": {"pool": pool}}).protocols["pool"].liquidation
+    assert (liquidation.name, liquidation.parameters) == ("absorb", {"store_front": 0.4})
+    pool["liquidation"] = {"close_factor": 0.4}
+    kept = load_scenario(data | {"protocols": {"pool": pool}}).protocols["pool"].liquidation
+    assert (kept.name, kept.parameters["close_factor"], kept.parameters["least_left"]) == ("close_factor", 0.4, 1000)
+
+
 def test_describe_marks_what_is_assumed_and_what_is_overridden():
     rows = {row["path"]: row for row in describe("october_2025")}
     assert rows["exchanges.perp.liquidation.fee"]["assumed"] is True

@@ -12,7 +12,8 @@ from contagion.model import ContagionModel
 from contagion.scenario import describe, load_scenario, preset_text, scenario_text
 from contagion.scenario.preset import preset_fields, preset_names
 
-VENUES = [name for name in preset_names() if name != "aave_v3"]
+POOLS = [name for name in preset_names() if "liquidation.design" in preset_fields(name)]
+VENUES = [name for name in preset_names() if name not in POOLS]
 
 
 def crash(preset: str, **venue: Any) -> dict[str, Any]:
@@ -70,6 +71,25 @@ def test_a_venue_gets_through_a_crash_and_its_books_add_up(name: str) -> None:
         assert roots > 0.0
 
 
+@pytest.mark.parametrize("name", POOLS)
+def test_a_pool_gets_through_a_crash_and_its_books_add_up(name: str) -> None:
+    """Borrowers at 60 to 68% against ether that falls by 40% in one minute: every design leaves bad debt."""
+    borrowers = {"archetype": "borrower", "count": 30, "size": {"pareto": 1.2, "truncate": 0.2, "mean": 1e5},
+                 "leverage": {"lognormal": [2.8, 0.05]}}  # fmt: skip
+    data = {
+        "name": f"crash_{name}", "steps": 10, "assets": {"ETH": {"price": 4000, "volatility": 0.8}},
+        "shocks": [{"at": 3, "kind": "price_gap", "asset": "ETH", "size": -0.4}],
+        "protocols": {"pool": {"kind": "lending_pool", "preset": name, "supplied": 1e7, "reserve": {"size": 1e3}}},
+        "traders": [borrowers, {"archetype": "keeper", "count": 3, "capital": 1e6, "parameters": {"spot_depth": 1e7}}],
+    }  # fmt: skip
+    result = ContagionModel(load_scenario(data), rng=3).run()
+    assert result.outcomes.get("loan_liquidations", 0) + result.outcomes.get("absorbed_loans", 0) > 0
+    assert result.outcomes["bad_debt.pool"] > 0.0
+    roots = result.ledger[result.ledger["cause"].astype(str) == "deficit"]["amount"].sum()
+    borne = result.ledger[result.ledger["cause"].astype(str) == "allocation"]
+    assert borne[borne["deficit_id"] >= 0]["amount"].sum() == pytest.approx(roots, rel=1e-9)
+
+
 @pytest.mark.parametrize("name", VENUES)
 def test_any_field_of_a_preset_can_be_overridden(name: str) -> None:
     free = {"liquidation.fee": 0.002, "liquidation.surplus_to": "owner", "waterfall": ["venue_equity"]}
@@ -98,7 +118,8 @@ def test_show_marks_what_is_assumed_and_what_is_overridden() -> None:
     assert yaml.safe_load(text) == load_scenario(crash("binance"), {"exchanges.perp.liquidation.fee": 0.02}).model_dump(
         mode="json"
     )
-    lines = {line.split(":")[0].strip(): line for line in text.splitlines()}
+    venue = text.split("protocols:")[0]
+    lines = {line.split(":")[0].strip(): line for line in venue.splitlines()}
     origin = "exchangeInfo liquidationFee, BTC and ETH (2025-11)"
     assert lines["fee"].endswith(f"fee: 0.02  # overridden; the preset's is from {origin}")
     assert "# binance.com faq 360033525271" in lines["limit"]
