@@ -9,7 +9,9 @@ from typing import Any
 
 Adapter = Callable[[dict[str, Any]], dict[str, Any]]
 
-ENGINE_MODULES = ("margin", "prices", "liquidation", "two_tokens", "lending", "deleveraging", "allocation", "amm")
+ENGINE_MODULES = (
+    "margin", "prices", "liquidation", "two_tokens", "lending", "auctions", "deleveraging", "allocation", "amm",
+)  # fmt: skip
 """Those whose targets a bundled scenario must reach."""
 
 MODULES = (*ENGINE_MODULES, "network", "metrics")

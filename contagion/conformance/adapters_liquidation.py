@@ -215,11 +215,3 @@ OUT_OF_SCOPE: dict[str, str] = {
     "interbank_fire_sale_step": "a bank's reserve requirement on deposits: no agent of the model has one",
 }
 """Model of a case -> why a simulator has no use for it."""
-
-_LENDING = (
-    "auction_price_exponential", "auction_take", "auction_end_shortfall", "liquidation_limit_hole",
-    "liquidation_partial_dust", "auction_price_linear", "auction_half_life", "stability_pool",
-)  # fmt: skip
-
-NOT_YET: dict[str, str] = dict.fromkeys(_LENDING, "lending designs")
-"""Model of a case -> what it waits for."""

@@ -51,3 +51,14 @@ class Fixed:
         if isinstance(other, Fixed) and other.scale == self.scale:
             return other.raw
         raise TypeError(f"a fixed-point number of scale {self.scale}, not {other!r}")
+
+
+class RoundedToNearest(Fixed):
+    """The same, but a product of two of them is rounded to the nearest, halves up."""
+
+    def __mul__(self, other: Fixed | int) -> Fixed:
+        if isinstance(other, RoundedToNearest) and other.scale == self.scale:
+            return RoundedToNearest((self.raw * other.raw + self.scale // 2) // self.scale, self.scale)
+        return super().__mul__(other)
+
+    __rmul__ = __mul__

@@ -69,6 +69,7 @@ class Keepers:
                 for row in range(group.agents.start, group.agents.stop)
             ]  # fmt: skip
         chain = world.scenario.chain
+        self._room = math.inf
         self.congestion = None if chain is None else Congestion(world, chain)
 
     @property
@@ -126,11 +127,11 @@ class Keepers:
 
     def proceeds(self, keeper: Keeper, asset: int, units: float) -> tuple[float, float]:
         """What a sale would meet: units the book takes, and their average price. [units, USD per unit]"""
-        return self.market.quote(asset, units, self._depth(keeper, asset))
+        return self.market.quote(asset, units, self.depth(keeper, asset))
 
     def sold(self, keeper: Keeper, asset: int, units: float) -> None:
         """A keeper sold what it got."""
-        self.market.sold(asset, units, self._depth(keeper, asset))
+        self.market.sold(asset, units, self.depth(keeper, asset))
 
     def transact(self, keeper: Keeper) -> None:
         """One transaction of a keeper: its gas, and a place in the step's blocks."""
@@ -172,7 +173,7 @@ class Keepers:
 
     def _most_gain(self, keeper: Keeper, bid: Bid, most: float) -> float:
         """No repayment gains more than this: all of it sold at the price of the first unit. [USD]"""
-        price = self.market.top(bid.asset, self._depth(keeper, bid.asset))
+        price = self.market.top(bid.asset, self.depth(keeper, bid.asset))
         return most * ((1.0 + bid.bonus) * (1.0 - bid.fee) * price / bid.price - 1.0) - keeper.gas
 
     def done(self, keeper: Keeper, bid: Bid, units: float) -> None:
@@ -184,7 +185,7 @@ class Keepers:
         """Gain after gas, debt repaid, units seized and sale price of a repayment; less if the book takes less."""
         kept = 1.0 - bid.fee
         units = min(bid.units, repaid * (1.0 + bid.bonus) / bid.price)
-        filled, price = self.market.quote(bid.asset, units * kept, self._depth(keeper, bid.asset))
+        filled, price = self.market.quote(bid.asset, units * kept, self.depth(keeper, bid.asset))
         if filled <= 0.0:
             return None
         if filled < units * kept * (1.0 - 1e-12):
@@ -196,7 +197,7 @@ class Keepers:
             units = bid.units
         return units * kept * price - repaid - keeper.gas, repaid, units, price
 
-    def _depth(self, keeper: Keeper, asset: int) -> float:
+    def depth(self, keeper: Keeper, asset: int) -> float:
         """Stated, else the greatest depth quoted in contracts on the asset, else without limit. [USD]"""
         if keeper.depth is not None:
             return keeper.depth

@@ -95,7 +95,7 @@ class Lending:
         if loans is None and not self.busy:
             self._report(0, 0)
             return False
-        self._keepers.open_round()
+        self._keepers.open_round(float(self._wanted(loans)))
         world.bookkeeper.phase = Phase.LIQUIDATE
         worked = [pool.design.work(pool) for pool in self._working]
         if loans is None:
@@ -109,6 +109,11 @@ class Lending:
         written_off = sum(self._write_off(int(row)) for row in self._sorted(loans, rows))
         self._report(int(loans.toxic.sum()), len(loans.account) - len(taken))
         return len(taken) + written_off > 0 or any(worked)
+
+    def _wanted(self, loans: UnsafeLoans | None) -> int:
+        """Transactions keepers want to send: one for each unsafe loan, and what designs have running."""
+        running = sum(pool.design.wanted(pool) for pool in self._working)
+        return running + (0 if loans is None else len(loans.account))
 
     def _offered(self, loans: UnsafeLoans) -> list[int]:
         """Loans that could pay a keeper or need none, the largest debt first, then by a keyed hash."""
@@ -141,6 +146,8 @@ class Lending:
     def _write_off(self, account: int) -> bool:
         """Write off a position that still owes, without collateral or with a rest of it no keeper could gain from."""
         state, pool = self.world.state, self._pool_of(account)
+        if pool.design.holds(account, pool):
+            return False
         debt = 0.0
         for row in range(state.accounts.start[account], state.accounts.start[account + 1]):
             instrument = state.positions.instrument[row]

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from contagion.allocation.shares import pro_rata
-
 
 @dataclass(frozen=True, slots=True)
 class Offset:
@@ -39,7 +37,7 @@ def offset(deposits: np.ndarray, debt: float, collateral: float) -> Offset:
         nothing = np.zeros(len(deposits))
         return Offset(nothing, nothing, debt, collateral)
     part = collateral if covered == debt else collateral * covered / debt
-    return Offset(pro_rata(deposits, covered), part * deposits / total, debt - covered, collateral - part)
+    return Offset(covered * deposits / total, part * deposits / total, debt - covered, collateral - part)
 
 
 def redistribution(collateral: np.ndarray, total: float) -> np.ndarray:

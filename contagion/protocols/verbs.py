@@ -214,6 +214,15 @@ def post_collateral(books: Bookkeeper, position: int, units: float) -> None:
     books.book(Cause.MARGIN_DEBIT if out else Cause.MARGIN_CREDIT, pool, owner, credit)
 
 
+def cover(books: Bookkeeper, position: int, payer: int, amount: float) -> None:
+    """Somebody else repays part of a debt in cash."""
+    owner, pool, price = _place(books, position)
+    books.state.agents.cash[payer] -= amount
+    books.state.agents.cash[pool] += amount
+    _change_units(books, position, amount / price)
+    books.book(Cause.REPAYMENT, payer, owner, amount)
+
+
 def repay_and_seize(
     books: Bookkeeper, debt: int, collateral: int, keeper: int, repaid: float, seized: float, price: float, *,
     fund: int = -1, fee: float = 0.0,

@@ -43,6 +43,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "absorb": "contagion.protocols.designs.absorb:Absorb",
         "incentive_by_threshold": "contagion.protocols.designs.incentive_by_threshold:IncentiveByThreshold",
         "health_discount": "contagion.protocols.designs.health_discount:HealthDiscount",
+        "english_auction": "contagion.protocols.designs.english_auction:EnglishAuction",
+        "dutch_auction": "contagion.protocols.designs.dutch_auction:DutchAuction",
+        "stability_pool": "contagion.protocols.designs.stability_pool:StabilityPool",
     },
     "margin": {
         "tiers": "contagion.margin.rules:Tiers",

@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from contagion.protocols import verbs
@@ -76,6 +77,10 @@ class Pool:
         """What a keeper gets above what it repays. [1]"""
         return float(bonus_at(health, *self.incentives[instrument]))
 
+    def steps(self, duration: pd.Timedelta) -> int:
+        """A duration in steps of the run, at least one."""
+        return max(1, round(duration / self.world.scenario.dt))
+
     def posted(self, account: int) -> list[Posted]:
         """Collateral of an account that is worth something at the oracle's prices."""
         state, result = self.world.state, []
@@ -90,7 +95,7 @@ class Pool:
 class Design(BaseModel):
     """How a lending pool closes unsafe loans."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     by_keepers: ClassVar[bool] = True
     """A loan is closed only if a keeper gains from it; else the pool closes every unsafe loan itself."""
@@ -117,6 +122,14 @@ class Design(BaseModel):
 
     def busy(self, pool: Pool) -> bool:
         """Whether :meth:`work` is to be called although no account is unsafe."""
+        return False
+
+    def wanted(self, pool: Pool) -> int:
+        """Transactions keepers want to send for what it remembers, besides one for each unsafe loan."""
+        return 0
+
+    def holds(self, account: int, pool: Pool) -> bool:
+        """Whether an account must not be written off yet: its collateral is being sold."""
         return False
 
 
