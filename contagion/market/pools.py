@@ -77,6 +77,47 @@ class Pool:
         places = self.coins.index(sold), self.coins.index(bought)
         return self.curve.amount_to(self.reserves(), self.rates(), *places, price)
 
+    def amount_for(self, sold: int, bought: int, units: float) -> float:
+        """Units of one coin whose sale buys `units` of another; infinite where the pool has not so many."""
+        high = 1.0
+        while self.quote(sold, bought, high) < units:
+            high *= 2.0
+            if high > 1e24:
+                return math.inf
+        low = 0.0
+        for _ in range(200):
+            middle = 0.5 * (low + high)
+            if middle in (low, high):
+                break
+            low, high = (middle, high) if self.quote(sold, bought, middle) < units else (low, middle)
+        return high
+
+    def room(self, asset: int, price: float) -> float:
+        """Units of a coin whose purchase, fee included, brings its price to `price` USD; negative: whose sale does."""
+        quote = self.coins[0]
+        here = price / float(self.world.state.assets.market[quote])
+        spent = self.amount_to(quote, asset, 1.0 / here) if here > 0.0 else 0.0
+        return self.quote(quote, asset, spent) if spent > 0.0 else -self.amount_to(asset, quote, here)
+
+    def trade_for_outside(self, asset: int, units: float, most: float = math.inf) -> tuple[float, float]:
+        """Outside buys units of a coin (or sells them, negative) for the quote coin, for `most` USD at most.
+
+        Returns
+        -------
+        units, cash : float
+            Bought (negative: sold), and its cost at the quote coin's market value (negative: proceeds). [units, USD]
+        """
+        quote, value = self.coins[0], float(self.world.state.assets.market[self.coins[0]])
+        if units > 0.0:
+            spent = min(self.amount_for(quote, asset, units), most / value)
+            if not math.isfinite(spent):
+                return 0.0, 0.0
+            return self.swap(OUTSIDE, quote, asset, spent), spent * value
+        units = min(-units, self.amount_for(asset, quote, most / value)) if most < math.inf else -units
+        if not (0.0 < units < math.inf):
+            return 0.0, 0.0
+        return -units, -self.swap(OUTSIDE, asset, quote, units) * value
+
     def swap(self, trader: int, sold: int, bought: int, amount: float) -> float:
         """An agent sells units of one coin for another. Returns units bought.
 

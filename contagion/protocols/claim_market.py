@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from contagion.market.pools import Pools
 from contagion.state.world import World
 
 _HALVINGS = 60
@@ -16,12 +17,14 @@ class ClaimMarket:
 
     The move of a claim's price goes into its discount and stays there until flow in the other direction closes it.
     A market asset's goes into its index. With feedback ``none`` trades pay for their impact and move nothing.
+    Where an automated market maker prices a claim, outside passes every trade on to it, and depth does not matter.
     """
 
     def __init__(self, world: World) -> None:
         self.world = world
         self._flow = np.zeros(len(world.state.assets.names))  # this step, bought less sold, at the price before [USD]
         self._moved: set[int] = set()
+        self._pools = Pools(world)
 
     def open_step(self) -> None:
         """A new step: the book is full again."""
@@ -31,10 +34,14 @@ class ClaimMarket:
 
     def price(self, asset: int, depth: float) -> float:
         """Price of the next unit. [USD]"""
+        if (pool := self._pools.pricing(asset)) is not None:
+            return pool.price(asset)
         return self._unmoved(asset, depth) * math.exp(self._shift(float(self._flow[asset]), depth))
 
     def room(self, asset: int, price: float, depth: float) -> float:
         """Units whose purchase brings the price to `price`; negative: whose sale does. [units]"""
+        if (pool := self._pools.pricing(asset)) is not None:
+            return pool.room(asset, price)
         unmoved = self._unmoved(asset, depth)
         if unmoved <= 0.0:
             return 0.0
@@ -51,6 +58,8 @@ class ClaimMarket:
         units, cash : float
             Bought (negative: sold), and what it cost (negative: brought in). [units, USD]
         """
+        if (pool := self._pools.pricing(asset)) is not None:
+            return pool.trade_for_outside(asset, units, most) if units else (0.0, 0.0)
         unmoved, before = self._unmoved(asset, depth), float(self._flow[asset])
         if unmoved <= 0.0 or units == 0.0:
             return 0.0, 0.0

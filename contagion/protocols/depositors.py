@@ -85,9 +85,10 @@ class Line:
             self._loudest = float(self.rumour.max())
 
     def loss(self) -> float:
-        """Loss per unit that a holder sees: what a sale gets now below the opening value. [1]"""
-        market = float(self.world.state.assets.market[self.asset])
-        return max(0.0, 1.0 - market / self.par) if self.par > 0.0 else 0.0
+        """Loss per unit that a holder sees: what a sale or the issuer gives now below the opening value. [1]"""
+        assets = self.world.state.assets
+        worth = float(min(assets.market[self.asset], assets.redemption[self.asset]))
+        return max(0.0, 1.0 - worth / self.par) if self.par > 0.0 else 0.0
 
     def ask(self, loss: float, rumour: float, used: float) -> float:
         """New requests of this step. Returns their value. [USD]"""

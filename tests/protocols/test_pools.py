@@ -199,3 +199,29 @@ def test_what_does_not_fit_is_said():
         model({"usdx": vault, "one": stable(), "two": stable()})
     with pytest.raises(InputError, match="uni"):
         model({"uni": pool()}, shocks=[{"at": 1, "kind": "pool_push", "target": "usdx", "asset": "ETH"}])
+
+
+def test_what_a_trade_needs_is_the_inverse_of_what_it_gives():
+    made = model({"usdx": {"kind": "vault", "deposits": 1e7}, "curve": stable()}).pricing.pools.all[0]
+    claim = made.coins[1]
+    assert made.quote(0, claim, made.amount_for(0, claim, 3e5)) == pytest.approx(3e5)
+    assert made.amount_for(0, claim, 1.1e6) == math.inf
+    units = made.room(claim, 0.95)
+    assert units < 0.0
+    made.swap(0, claim, 0, -units)
+    # The fee of 0.0004 that stays in the pool moves its price by less than that.
+    assert made.price(claim) * (1.0 - 0.0004) == pytest.approx(0.95, rel=4e-4)
+
+
+def test_frightened_holders_drain_the_good_coin_of_the_pool_that_prices_their_claim():
+    """A tenth is stolen, the exit pays 1,000 USD a step: who waits sells into the pool, whose price falls below par."""
+    issuer = {"kind": "fiat_backed", "deposits": 1e7, "exit": {"rate": 1e3}, "turnover": {"depth": 1e6, "sells": 0.1}}
+    theft = {"at": 2, "kind": "theft", "target": "usdx", "size": 1e6}
+    run = model({"usdx": issuer, "curve": stable()}, shocks=[theft], steps=60)
+    run.run()
+    good, bad = run.pricing.pools.all[0].reserves()
+    assert good < 1e6 < bad
+    assets = run.world.state.assets
+    claim = assets.row("usdx")
+    assert assets.market[claim] == pytest.approx(run.pricing.pools.all[0].price(claim))
+    assert run.world.counters["claims_sold"] == pytest.approx(1e6 - good, rel=1e-9)
