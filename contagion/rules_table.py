@@ -53,6 +53,7 @@ RULES: tuple[Rule, ...] = (
     Rule("assessments", "assessments", {}),
     Rule("recourse", "recourse", {}),
     Rule("depositor write-down", "depositor_write_down", {}),
+    Rule("staked claims", "staked_claims", {"vault": "stakers"}),
     Rule("token dilution", "token_dilution", {"token": "TKN", "supply": 1e6}),
     Rule("profit haircut (DPE)", "profit_haircut", {}),
     Rule("profit haircut, capped", "profit_haircut", {"cap": 0.5}),

@@ -19,7 +19,7 @@ OF_CONTRACTS = frozenset({
 })  # fmt: skip
 """Layers that ask holders of contracts, or members of a clearing house."""
 
-OF_POOLS = frozenset({"reserve", "depositor_write_down"})
+OF_POOLS = frozenset({"reserve", "staked_claims", "depositor_write_down"})
 
 
 def check_layers(where: str, name: str, exchange: Exchange, scenario: Scenario) -> None:

@@ -17,7 +17,7 @@ from contagion.rules_table import RULES, Rule
 DOCS = Path(__file__).parents[2] / "docs" / "allocation_rules.md"
 SKIPPED = {
     "insurance fund", "insurance fund, drawdown gate", "insurance fund, cap per window", "default fund", "assessments",
-    "recourse", "depositor write-down", "token dilution",
+    "recourse", "depositor write-down", "staked claims", "token dilution",
 }  # fmt: skip
 PAYERS = ("small", "middle", "safe", "bull", "hlp", "perp")
 
