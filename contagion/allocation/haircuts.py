@@ -60,8 +60,7 @@ class Haircut(Layer):
 
     def bear(self, case: Case) -> Iterator[Payment]:
         columns = case.index.everybody(case.venue.books)
-        base = np.minimum(self.what_can_be_cut(case, columns), columns.equity, out=columns.room("base"))
-        np.maximum(0.0, base, out=base)
+        base = _within(self.what_can_be_cut(case, columns), columns.equity, columns.room("base"))
         limits = base if self.cap == 1.0 else np.multiply(self.cap, base, out=columns.room("limits"))
         want = min(self.severity * case.need, float(limits.sum()))
         amounts = self.share(columns, base, limits, want)
@@ -123,6 +122,14 @@ def uncut(world: World, accounts: np.ndarray, profit: np.ndarray) -> np.ndarray:
     uncut_profit = np.empty(len(profit))
     _less_cut(accounts, profit, kept, uncut_profit)
     return uncut_profit
+
+
+@nb.njit(cache=True)
+def _within(base, equity, out):
+    """Not below zero and not above equity."""
+    for i in range(len(out)):
+        out[i] = max(0.0, min(base[i], equity[i]))
+    return out
 
 
 @nb.njit(cache=True)

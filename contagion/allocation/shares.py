@@ -177,7 +177,15 @@ def level_down(values: np.ndarray, want: float) -> tuple[np.ndarray, float]:
 
 def worst_survivor(profits: np.ndarray, paid: np.ndarray) -> float:
     """Greatest profit that survives a haircut; over the budget it is the ratio of Chitra, arXiv 2512.01112. [USD]"""
-    return float(np.max(profits - paid, initial=0.0))
+    return float(_greatest_rest(profits, paid))
+
+
+@nb.njit(cache=True)
+def _greatest_rest(profits, paid):
+    greatest = 0.0
+    for i in range(len(profits)):
+        greatest = max(greatest, profits[i] - paid[i])
+    return greatest
 
 
 def unit_value(assets: float, loss: float, units: float) -> float:
