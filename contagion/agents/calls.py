@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from contagion.agents.transfers import Transfers
 from contagion.state.codes import AccountFlag, Cause, InstrumentKind, Phase
 from contagion.state.world import World
 
@@ -20,7 +21,8 @@ class MarginCalls:
     An account whose equity is strictly below ``warning * requirement`` is called once until it is back at that level.
     After its group's delay the owner answers: `top_up` (from the wallet, up to the level), `reduce` (closes the share
     of its contracts that brings the requirement down to what the equity carries) or `ignore`. Which of them is a keyed
-    draw against the shares of the group's ``answers``. Institutions are not called: their rules say what they do.
+    draw against the shares of the group's ``answers``. Money of groups with a ``transfer`` arrives later, or not.
+    Institutions are not called: their rules say what they do.
 
     Attributes
     ----------
@@ -36,12 +38,14 @@ class MarginCalls:
         self._reduce = self._top_up + np.array([group.spec.answers.get("reduce", 0.0) for group in groups])
         self._due: dict[int, list[np.ndarray]] = {}
         self._answered = _NOBODY  # called accounts that have answered and are not known to have recovered
+        self._transfers = Transfers(world)
         self.orders = (_NOBODY, np.empty(0))
 
     @property
     def next_due(self) -> int | None:
-        """Step at which the next answer is due."""
-        return min(self._due, default=None)
+        """Step at which the next answer is due, or money under way arrives."""
+        arrival = self._transfers.next_due
+        return min([*self._due, *([] if arrival is None else [arrival])], default=None)
 
     @property
     def answered(self) -> np.ndarray:
@@ -65,20 +69,22 @@ class MarginCalls:
         """
         if len(self.orders[0]):
             self.orders = (_NOBODY, np.empty(0))
-        if not (len(called) or self._due or len(self._answered)):
+        arrival = self._transfers.next_due
+        if not (len(called) or self._due or len(self._answered) or arrival is not None):
             return False
         self.world.bookkeeper.phase = Phase.TRADE
+        moved = arrival is not None and self._transfers.arrive()
         if len(self._answered):
             self._forget_recovered()
         if len(called):
             self._call(called)
         due = self._due.pop(self.world.step, None)
         if due is None:
-            return False
+            return moved
         accounts = np.concatenate(due)
         self._answered = np.union1d(self._answered, accounts)
         accounts = accounts[self._below(accounts) & ~self._gone(accounts)]
-        return len(accounts) > 0 and self._answer(accounts, execute)
+        return (len(accounts) > 0 and self._answer(accounts, execute)) or moved
 
     def _gone(self, accounts: np.ndarray) -> np.ndarray:
         return (self.world.state.accounts.flags[accounts] & _GONE) != 0
@@ -145,10 +151,16 @@ class MarginCalls:
             price = float(state.assets.fundamental[asset])
             here = np.flatnonzero(settle == asset)
             owners, place = np.unique(table.owner[accounts[here]], return_inverse=True)
-            means = price * self._means(owners, int(asset))
+            means = price * (self._means(owners, int(asset)) - self._transfers.promised(owners, int(asset)))
             asked = np.bincount(place, weights=lacking[here])
             share = np.minimum(1.0, np.maximum(means, 0.0) / asked)
             paid_in[here] = lacking[here] * share[place]
+        met = int((paid_in >= lacking * (1.0 - 1e-12)).sum())
+        crosses = self._transfers.slow[state.agents.group[table.owner[accounts]]] & (paid_in > 0.0)
+        if crosses.any():
+            price = state.assets.fundamental[settle[crosses]]
+            self._transfers.send(accounts[crosses], paid_in[crosses] / price)
+        paid_in = np.where(crosses, 0.0, paid_in)
         for book in np.unique(table.book[accounts]):
             here = (table.book[accounts] == book) & (paid_in > 0.0)
             if here.any():
@@ -157,7 +169,7 @@ class MarginCalls:
                 moved = True
         if moved:
             world.count("top_ups", float(paid_in.sum()))
-        world.count("calls_met", int((paid_in >= lacking * (1.0 - 1e-12)).sum()))
+        world.count("calls_met", met)
         return moved
 
     def _means(self, owners: np.ndarray, asset: int) -> np.ndarray:

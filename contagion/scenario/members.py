@@ -11,6 +11,14 @@ from contagion.scenario.fields import Money, Positive, Share, Strict
 from contagion.scenario.rules import RuleSpec
 
 
+class Transfer(Strict):
+    """How a group's money reaches venues that are on another chain, or behind a bank."""
+
+    steps: Annotated[int, Field(ge=0)] = 0  # from sending to arrival
+    failure: Share = 0.0  # probability that it does not arrive
+    returns: Annotated[int, Field(ge=0)] = 24  # steps after which failed money can be used again
+
+
 class Traders(Strict):
     """A group of traders."""
 
@@ -32,6 +40,7 @@ class Traders(Strict):
     wallet: Annotated[float, Field(ge=0)] = 0.0  # cash outside the venue as a multiple of posted margin
     answers: dict[Literal["top_up", "reduce", "ignore"], Share] = {"top_up": 0.3, "reduce": 0.3, "ignore": 0.4}
     delay: Annotated[int, Field(ge=0)] = 1  # steps between a margin call and its answer
+    transfer: Transfer = Transfer()  # of what answers a margin call
     parameters: dict[str, Any] = {}  # of the archetype class
 
     @model_validator(mode="before")
