@@ -30,6 +30,7 @@ from contagion.streams import Streams, content_key
 
 VENUE, FUND, VAULT = 1, 2, 3
 FIRST_TRADER = 4
+TOKEN, CLAIM = 2, 3
 
 
 @dataclass
@@ -41,6 +42,9 @@ class Trader:
     units: list[float]
     entry: list[float]
     wallet: float = 0.0
+    paid_in: float = 0.0  # to the venue's default fund [USD]
+    claims: float = 0.0  # units of the venue's claim, worth 1 USD each
+    tokens: float = 0.0  # units of a token that is nobody's claim
 
 
 @dataclass
@@ -105,6 +109,13 @@ class Market:
                 sums[key] = sums.get(key, 0.0) + float(row["amount"])
         return sums
 
+    def write_down(self) -> dict[str, float]:
+        """What holders of the venue's claim lose by the value of a unit that the write-down left. [USD]"""
+        state, lost = self.state, 1.0 - self.world.counters.get("unit_value.perp", 1.0)
+        held = (state.holdings.asset == CLAIM) & (state.holdings.units > 0.0)
+        owners, units = state.holdings.owner[held], state.holdings.units[held]
+        return {state.agent_name(int(owner)): lost * float(size) for owner, size in zip(owners, units, strict=True)}
+
     def check(self) -> None:
         """The checks of the end of a step, and that net worth is what opening units and rows say."""
         from contagion.allocation.checks import check_allocation
@@ -116,7 +127,7 @@ class Market:
 
 def build(
     traders: list[Trader], layers: list[tuple[str, object]], prices: list[float], *, fund: float = 0.0,
-    equity: float = 0.0, vault: float | None = None, inverse: bool = False,
+    equity: float = 0.0, vault: float | None = None, inverse: bool = False, token_price: float = 1.0,
 ) -> Market:  # fmt: skip
     """A venue with a book of contracts on as many instruments as there are prices, at the prices of the opening.
 
@@ -134,7 +145,8 @@ def build(
         rest,
     ]
     n = len(everybody)
-    assets = _assets(inverse)
+    claims = np.array([trader.claims for trader in everybody])
+    assets = _assets(token_price, float(claims.sum()))
     settle = 1 if inverse else 0
     instruments = _instruments(prices, inverse)
     balance = np.array([trader.balance for trader in everybody])
@@ -163,7 +175,7 @@ def build(
     cash = np.zeros(n_agents)
     cash[FIRST_TRADER:] = [trader.wallet for trader in everybody[2:]]
     cash[FUND], cash[VENUE] = fund, equity
-    held = np.array([0.0, balance.sum() if inverse else 0.0, 0.0])
+    cash[VENUE] += claims.sum() + sum(trader.paid_in for trader in everybody)
     if not inverse:
         cash[VENUE] += balance.sum()
     agents = Agents(
@@ -172,15 +184,25 @@ def build(
                       + [AgentKind.TRADER] * (n - 2), dtype=np.int8),
         group=np.full(n_agents, -1, np.int16), cash=cash, worth=np.zeros(n_agents), opening=np.zeros(n_agents),
         account_start=np.concatenate([[0, 0, 1, 1], np.arange(2, n + 1)]).astype(np.int32),
-        holding_start=np.concatenate([[0, 1, 2, 3], np.full(n_agents - 3, 3)]).astype(np.int32),
+        holding_start=np.concatenate([[0, 1, 2, 3], np.arange(3, 2 * (n - 2) + 4, 2)]).astype(np.int32),
         key=np.array([content_key("agent", row) for row in range(n_agents)], dtype=np.uint64),
         status=np.zeros(n_agents, np.uint8),
     )  # fmt: skip
-    holdings = Holdings(np.array([0, 1, 2], np.int32), np.array([1, 1, 1], np.int16), held)
+    holders = np.arange(FIRST_TRADER, n_agents)
+    holdings = Holdings(
+        np.concatenate([[0, 1, 2], np.repeat(holders, 2)]).astype(np.int32),
+        np.concatenate([[1, 1, 1], np.tile([TOKEN, CLAIM], n - 2)]).astype(np.int16),
+        np.concatenate([[0.0, balance.sum() if inverse else 0.0, 0.0]]
+                       + [[trader.tokens, trader.claims] for trader in everybody[2:]]),
+    )  # fmt: skip
+    paid_in = np.array([trader.paid_in for trader in everybody[2:]])
+    members = holders[paid_in > 0.0]
+    paid_in, one = paid_in[paid_in > 0.0], np.ones(len(members))
+    loans = Loans(members, np.full(len(members), VENUE), paid_in.copy(), np.full(len(members), 99), one, one)
     empty, rows = np.zeros(0), np.zeros(0, np.int64)
     state = State(
-        assets, instruments, books, accounts, positions, agents, holdings,
-        Loans(rows, rows, empty, rows, empty, empty), Makers(rows, rows, rows, empty, empty, empty, empty, empty),
+        assets, instruments, books, accounts, positions, agents, holdings, loans,
+        Makers(rows, rows, rows, empty, empty, empty, empty, empty),
         first_trader=n_agents, group_names=[], group_start=np.zeros(1, np.int64),
     )  # fmt: skip
     price = assets.fundamental[settle]
@@ -188,11 +210,15 @@ def build(
     agents.worth[:] = cash
     np.add.at(agents.worth, holdings.owner, holdings.units * assets.fundamental[holdings.asset])
     np.add.at(agents.worth, owner[1:], np.maximum(0.0, values[1:]))
-    agents.worth[VENUE] -= np.maximum(0.0, values[1:]).sum()
+    agents.worth[VENUE] -= np.maximum(0.0, values[1:]).sum() + paid_in.sum() + claims.sum()
+    agents.worth[members] += paid_in
     names = list(dict.fromkeys(name for name, _ in layers))
     ledger = Ledger(agents.kind, [*names, "unallocated"])
     spec = SimpleNamespace(waterfall=[SimpleNamespace(name=name) for name, _ in layers])
-    venue = Venue("perp", VENUE, spec, [0], list(range(n_instruments)), FUND, layers=[layer for _, layer in layers])
+    rules = [layer for _, layer in layers]
+    venue = Venue("perp", VENUE, spec, [0], list(range(n_instruments)), FUND, CLAIM, layers=rules)
+    if len(members):
+        venue.contributions, venue.contributed = np.arange(len(members)), paid_in
     world = World(
         None, state, Bookkeeper(state, ledger), Streams(1), {"perp": venue}, [], None, np.zeros((1, 1)),
         {"perp": VENUE, "hlp": VAULT}, 1.0,
@@ -205,11 +231,12 @@ def build(
     return market
 
 
-def _assets(inverse: bool) -> Assets:
-    price = np.array([1.0, 100.0])
+def _assets(token_price: float, claims: float) -> Assets:
+    price = np.array([1.0, 100.0, token_price, 1.0])
+    issuer, supply = np.array([-1, -1, -1, VENUE]), np.array([0.0, 0.0, 0.0, claims])
     return Assets(
-        ["USD", "BTC"], price.copy(), price.copy(), price.copy(), price.copy(), np.zeros(2), np.full(2, -1),
-        np.zeros(2), np.full(2, np.inf), np.zeros(2), np.zeros(2), price.copy(),
+        ["USD", "BTC", "TKN", "CLAIM"], price.copy(), price.copy(), price.copy(), price.copy(), np.zeros(4), issuer,
+        supply, np.full(4, np.inf), np.zeros(4), np.zeros(4), price.copy(),
     )  # fmt: skip
 
 

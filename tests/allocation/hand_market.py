@@ -2,33 +2,50 @@
 
 A long of 5 at 100 on a margin of 25 is bankrupt at 95; at the mark of 90 it lacks 25. The fund has 10. The other side
 (entry 100): small, 2 on 10; middle, 4 on 40; safe, 4 on 400. A bull holds 5 long on 500. The mark before was 97.
+Everybody is a member of the default fund, too, a depositor of the venue as if it were a pool, and holds its token.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from allocation_market import Market, build, position
 
+from contagion.allocation.cash import DepositorWriteDown
+from contagion.allocation.dilution import TokenDilution
 from contagion.allocation.funds import InsuranceFund, VenueEquity
 from contagion.rules_table import RULES, Rule
 
 DOCS = Path(__file__).parents[2] / "docs" / "allocation_rules.md"
-SKIPPED = {
-    "insurance fund", "insurance fund, drawdown gate", "insurance fund, cap per window", "default fund", "assessments",
-    "recourse", "depositor write-down", "staked claims", "token dilution",
+SKIPPED = {"insurance fund", "insurance fund, drawdown gate", "insurance fund, cap per window", "staked claims"}
+BINDING = {
+    "profit haircut, capped": {"cap": 0.1},
+    "ADL pro rata, capped": {"cap": 0.4},
+    "ADL pro rata, whole lots": {"lot": 1.5},
+}
+"""Rules whose parameter in the table of properties would not bind in this market."""
+PAYERS = {
+    "long": "long", "small": "small", "middle": "middle", "safe": "safe", "bull": "bull", "hlp": "vault",
+    "perp": "venue", "outside": "outside",
 }  # fmt: skip
-PAYERS = ("small", "middle", "safe", "bull", "hlp", "perp")
+"""Agent -> heading of its column."""
 
 
 def crash(rule: Rule) -> Market:
     """Fund, then the rule, then the venue's equity; where the rule waits for withdrawals, everybody withdraws."""
     traders = [
-        position("long", 25.0, 5.0, 100.0), position("small", 10.0, -2.0, 100.0), position("middle", 40.0, -4.0, 100.0),
-        position("safe", 400.0, -4.0, 100.0), position("bull", 500.0, 5.0, 100.0),
+        position("long", 25.0, 5.0, 100.0, wallet=9.0), position("small", 10.0, -2.0, 100.0, wallet=1.0),
+        position("middle", 40.0, -4.0, 100.0, wallet=50.0), position("safe", 400.0, -4.0, 100.0, wallet=50.0),
+        position("bull", 500.0, 5.0, 100.0, wallet=50.0),
     ]  # fmt: skip
-    layers = [("insurance_fund", InsuranceFund()), ("rule", rule.build()), ("venue_equity", VenueEquity())]
+    for trader, paid_in, claims, tokens in zip(
+        traders, (5, 10, 20, 30, 40), (0, 10, 20, 50, 20), (0, 1e5, 2e5, 0, 2e5), strict=True
+    ):
+        trader.paid_in, trader.claims, trader.tokens = float(paid_in), float(claims), float(tokens)
+    built = replace(rule, parameters=rule.parameters | BINDING.get(rule.name, {})).build()
+    layers = [("insurance_fund", InsuranceFund()), ("rule", built), ("venue_equity", VenueEquity())]
     vault = 200.0 if rule.layer == "backstop_vault" else 0.0
     market = build(traders, layers, [100.0], fund=10.0, equity=100.0, vault=vault)
     rest = market.account("rest")
@@ -50,8 +67,16 @@ def crash(rule: Rule) -> Market:
 def borne(market: Market) -> dict[str, float]:
     """By payer beside the fund's 10; what a price collects beyond the deficit is in it. [USD]"""
     paid = dict.fromkeys(PAYERS, 0.0)
+    rule = market.world.venues["perp"].layers[1]
     for (payer, layer, _), amount in market.paid().items():
-        if layer != "insurance_fund":
+        if layer == "insurance_fund":
+            continue
+        if layer == "rule" and payer == "perp" and isinstance(rule, DepositorWriteDown):
+            for name, share in market.write_down().items():
+                paid[name] += share
+        elif layer == "rule" and payer == "perp" and isinstance(rule, TokenDilution):
+            paid["outside"] += amount  # its cash for the part of holders outside
+        else:
             paid[payer] += amount
     return paid
 
@@ -73,8 +98,15 @@ def document() -> str:
         "leaves for the venue's own equity. `small` is short 2 on a margin of 10, `middle` short 4 on 40, `safe` short",
         "4 on 400; `bull` is long 5 on 500. In the row of the withdrawal haircut everybody withdraws everything.",
         "",
-        "| rule | small | middle | safe | bull | vault | venue | sum |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "Beside that the long owns 9 elsewhere (recourse). Members have paid 10, 20, 30 and 40 into a default fund, in",
+        "the order of the columns, and can be assessed for once more, but `small` has only 1 left. For the write-down",
+        "of depositors they hold 10, 20, 50 and 20 of 100 claims on the venue. Of a token with a supply of a million",
+        "`small` holds a tenth, `middle` and `bull` a fifth each and outside the rest. The capped haircut takes a",
+        "tenth of a profit at most, the capped deleveraging 40% of a position; lots are of 1.5 units. Staked claims",
+        "stand before the depositors of a pool, and are slashed whole.",
+        "",
+        "| rule | " + " | ".join(PAYERS.values()) + " | sum |",
+        "|---|" + "---:|" * (len(PAYERS) + 1),
     ]
     for name, paid in rows():
         cells = " | ".join(f"{paid[payer]:.2f}" for payer in PAYERS)
@@ -84,8 +116,6 @@ def document() -> str:
         "Deleveraging at the bankruptcy price collects 25 and at the previous mark (Hyperliquid) 35: what is beyond",
         "15 goes back to the fund. At mark (OKX; Bybit, where bankruptcy is more than 5% away) and in a",
         "partial tear-up nobody pays for the units; the venue bears what is left. dYdX v4 starts at a random account.",
-        "Rules whose payers this market lacks (default fund, assessments, recourse, depositors, token holders) are in",
-        "`contagion rules` with all others.",
     ]
     return "\n".join(lines) + "\n"
 
