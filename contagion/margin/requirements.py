@@ -136,6 +136,9 @@ class Requirements:
         contract = table.kind[rows] <= InstrumentKind.INVERSE
         plain = rows[contract & (table.kind[rows] != InstrumentKind.OPTION)]
         table.scan_loss[plain, : len(scenarios)] = loss_table(table.mark[plain], table.sign[plain], scenarios)
+        posted = rows[table.kind[rows] == InstrumentKind.SPOT]  # coins lose what of them counts as margin
+        counted = table.equity_price[posted]
+        table.scan_loss[posted, : len(scenarios)] = loss_table(counted, np.ones(len(posted)), scenarios)
         options = self.world.pricing.options
         if options is None:
             return

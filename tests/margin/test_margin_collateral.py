@@ -85,3 +85,18 @@ def test_only_accepted_assets_can_be_posted():
     scenario["exchanges"]["perp"]["collateral"] = {}
     with pytest.raises(InputError, match="collateral of perp"):
         ContagionModel(Scenario.model_validate(scenario), rng=1)
+
+
+def test_coins_lose_in_the_scan_what_counts_of_them():
+    """A fall of a tenth: 1 BTC long loses 10,000 and 0.2 BTC posted, nine tenths of which count, 1,800; half of that."""
+    scenario = market().model_dump(mode="json")
+    scenario["exchanges"]["perp"]["margin"] = {
+        "margin": "portfolio", "scenarios": [[-0.1, 0.0, 1.0], [0.1, 0.0, 1.0]], "net_delta_rate": 0.0, "fee": 0.0,
+        "hedged_delta_rate": 0.0,
+    }  # fmt: skip
+    model = ContagionModel(Scenario.model_validate(scenario), rng=1)
+    model.step()
+    state = model.world.state
+    account = state.agents.account_start[[state.first_trader]].astype(np.int64)
+    assert model.world.margin.initial(account) == pytest.approx([11_800.0])
+    assert model.world.margin.of(account)[1] == pytest.approx([5_900.0])
