@@ -70,7 +70,7 @@ class Crash:
         self.maker, self.kept = maker, deepcopy((state.accounts, state.positions, state.books, state.agents))
 
     def allocate(self, layer: dict, repetitions: int) -> float:
-        """Median time of allocating the maker's deficit by one layer, in memory that an allocation before it took. [s]"""
+        """Median time of allocating the maker's deficit by one layer, in memory that an earlier one took. [s]"""
         return statistics.median(self._once(layer) for _ in range(repetitions + 1))
 
     def _once(self, layer: dict) -> float:
