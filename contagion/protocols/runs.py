@@ -8,6 +8,7 @@ import numpy as np
 
 from contagion.protocols import verbs
 from contagion.protocols.claim_market import ClaimMarket
+from contagion.protocols.curation import Curation
 from contagion.protocols.depositors import Line
 from contagion.protocols.exchange_runs import ILLIQUID, ExchangeRuns, free_margin, liquid_settlement
 from contagion.protocols.hedging import Hedging
@@ -46,6 +47,7 @@ class Runs:
         self._redeemed = [line for line in self.lines if line.redeemers]
         self._sold = [line for line in self.lines if line.turnover.sells > 0.0]
         self._line_of = {line.asset: line for line in self.lines}
+        self._curation = Curation(world, self._line_of)
         self._held = [self._claims_held(line) for line in self.lines]
         self._order = self._deepest_first()
         self._losses = np.zeros(len(world.state.assets.names))
@@ -64,6 +66,7 @@ class Runs:
             asked = line.ask(self._losses[line.asset], self._rumour(line, held), utilisation(self.world, line.venue))
             if asked > 0.0:
                 self.world.count("withdrawals_asked", asked)
+        self._curation.flee()
         for line in self._redeemed:
             self._arbitrage.run(line, self._pays(line))
         for line in self._order:
@@ -72,6 +75,7 @@ class Runs:
         for line in self._sold:
             if line.waiting:
                 line.sell_instead(self._market)
+        self._curation.supply()
         self._hedging.run()
         queued = sum(line.queue() for line in self.lines)
         if queued or "withdrawals_queued" in self.world.counters:
@@ -113,7 +117,7 @@ class Runs:
     def _redeem_claims(self, venue: Venue, need: float, visited: set[int]) -> None:
         """Redeem other issuers' claims from what they have left beyond their own queue."""
         state = self.world.state
-        for row in self._claim_rows(venue.row):
+        for row in self._curation.order(venue, self._claim_rows(venue.row)):
             line = self._line_of[int(state.holdings.asset[row])]
             price = line.price()
             if line.asset in visited or not self._pays(line) or price <= 0.0 or need <= 0.0:

@@ -7,6 +7,7 @@ import numpy as np
 from contagion.errors import InputError
 from contagion.margin.rules import OpenInterestScaled, Portfolio, SizeSloped
 from contagion.scenario.automated_makers import AutomatedMaker
+from contagion.scenario.curated_vaults import CuratedVault
 from contagion.scenario.issuers import DeltaNeutral, Issuer, Reflexive, Vault
 from contagion.scenario.layout import lay_out
 from contagion.scenario.lending import LendingPool
@@ -94,6 +95,10 @@ def _check_issuer(where: str, issuer: Issuer, others: list[str], scenario: Scena
         _known(f"{where}.holds", asset, others)
     if isinstance(issuer, Vault) and issuer.backs is not None:
         _known(f"{where}.backs", issuer.backs, scenario.exchanges)
+    if isinstance(issuer, CuratedVault):
+        pools = [name for name, spec in scenario.protocols.items() if isinstance(spec, LendingPool)]
+        for pool in issuer.caps:
+            _known(f"{where}.caps", pool, pools)
     if issuer.only is not None:
         _known(f"{where}.{'stakes' if issuer.kind == 'liquid_staking' else 'locks'}", issuer.only, others)
         if issuer.holds:

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from contagion.errors import InputError
 from contagion.scenario.automated_makers import AutomatedMaker
 from contagion.scenario.chain import Chain
+from contagion.scenario.curated_vaults import CuratedVault
 from contagion.scenario.debt_positions import CollateralisedDebt
 from contagion.scenario.fields import Duration, Positive, Real, Share, Strict
 from contagion.scenario.issuers import AnyIssuer
@@ -22,7 +23,7 @@ from contagion.scenario.rules import RuleSpec, spec_of
 from contagion.scenario.venues import Exchange
 
 AnyProtocol = Annotated[
-    LendingPool | CollateralisedDebt | AutomatedMaker | AnyIssuer, Field(discriminator="kind")
+    LendingPool | CollateralisedDebt | AutomatedMaker | CuratedVault | AnyIssuer, Field(discriminator="kind")
 ]
 
 
