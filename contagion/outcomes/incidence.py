@@ -50,7 +50,9 @@ _CAUSES = {
 _CHANNEL = np.full(len(Cause), int(Channel.OTHER))
 for _channel, _causes in _CAUSES.items():
     _CHANNEL[list(_causes)] = _channel
-_KEPT = np.isin(np.arange(len(Cause)), (Cause.ALLOCATION, Cause.RESOLUTION, Cause.ISSUED, Cause.REDEEMED))
+_KEPT = np.isin(np.arange(len(Cause)), (
+    Cause.ALLOCATION, Cause.RESOLUTION, Cause.ISSUED, Cause.REDEEMED, Cause.THEFT,
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ class Incidence:
         """
         state, found = self.world.state, []
         rows = self._kept_rows()
-        rows = rows[(rows["cause"] == Cause.ISSUED) | (rows["cause"] == Cause.REDEEMED)]
+        rows = rows[np.isin(rows["cause"], (Cause.ISSUED, Cause.REDEEMED, Cause.THEFT))]
         units, held = self._claim_units(), state.holdings
         for asset in np.flatnonzero(state.assets.issuer >= 0).tolist():
             here = held.asset[self.claim_rows] == asset
@@ -155,6 +157,9 @@ class Incidence:
             redeemed = rows[(rows["cause"] == Cause.REDEEMED) & (rows["payee"] == issuer)]
             np.add.at(net, issued["payee"], issued["amount"])
             np.subtract.at(net, redeemed["payer"], redeemed["amount"])
+            stolen = rows[(rows["cause"] == Cause.THEFT) & (rows["payee"] == issuer)]  # units of its claim
+            np.subtract.at(net, stolen["payer"], stolen["amount"])
+            net[0] += stolen["amount"].sum()
             loss += net[holder]
             reserves = state.agents.kind[holder] == AgentKind.FUND
             loss[reserves] = self._residual(holder[reserves])  # one that pays by burning claims books no redemption

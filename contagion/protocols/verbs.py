@@ -7,6 +7,8 @@ collateral are positions of accounts at a lending pool, and a pool's liquidity i
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from contagion.state.bookkeeper import Bookkeeper
@@ -104,19 +106,17 @@ def theft(books: Bookkeeper, victim: int, amount: float) -> float:
     taken = min(amount, max(0.0, float(state.agents.cash[victim])))
     state.agents.cash[victim] -= taken
     state.agents.cash[OUTSIDE] += taken
+    books.book(Cause.THEFT, victim, OUTSIDE, taken)
     asset, own = _own_holdings(books, victim)
     value = float(own @ state.assets.fundamental[asset])
     if amount > taken and value > 0.0:
         taken += _take(books, victim, asset, own, min(1.0, (amount - taken) / value))
-    books.book(Cause.THEFT, victim, OUTSIDE, taken)
     return taken
 
 
 def slash(books: Bookkeeper, victim: int, share: float) -> float:
     """A share of an agent's own holdings is gone; what they were worth. [USD]"""
-    lost = _take(books, victim, *_own_holdings(books, victim), share)
-    books.book(Cause.THEFT, victim, OUTSIDE, lost)
-    return lost
+    return _take(books, victim, *_own_holdings(books, victim), share)
 
 
 def _own_holdings(books: Bookkeeper, agent: int) -> tuple[np.ndarray, np.ndarray]:
@@ -127,11 +127,18 @@ def _own_holdings(books: Bookkeeper, agent: int) -> tuple[np.ndarray, np.ndarray
 
 
 def _take(books: Bookkeeper, victim: int, asset: np.ndarray, own: np.ndarray, share: float) -> float:
-    """Move a share of units to outside; their value. [USD]"""
-    for item, units in zip(asset, own * share, strict=True):
-        if units > 0.0:
-            books.move_units(victim, OUTSIDE, int(item), float(units))
-    return share * float(own @ books.state.assets.fundamental[asset])
+    """Move a share of units to outside; their value. Rows of claims pass through the issuer, who is named so. [USD]"""
+    taken = 0.0
+    for item, units in zip(asset.tolist(), (own * share).tolist(), strict=True):
+        if units <= 0.0:
+            continue
+        value, issuer = units * float(books.state.assets.fundamental[item]), int(books.state.assets.issuer[item])
+        books.move_units(victim, OUTSIDE, item, units)
+        through = [victim, OUTSIDE] if issuer < 0 else [victim, issuer, OUTSIDE]
+        for payer, payee in pairwise(through):
+            books.book(Cause.THEFT, payer, payee, value)
+        taken += value
+    return taken
 
 
 def own_units(books: Bookkeeper, agent: int, asset: int) -> float:

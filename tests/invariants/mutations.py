@@ -454,9 +454,9 @@ def supply_wrong(monkeypatch):
     """Redeemed claim units stay in supply."""
     right = verbs.redeem
 
-    def wrong(books, asset, holdings, units):
+    def wrong(books, asset, holdings, units, price=None):
         before = float(books.state.assets.supply[asset])
-        paid = right(books, asset, holdings, units)
+        paid = right(books, asset, holdings, units, price)
         books.state.assets.supply[asset] = before
         return paid
 
