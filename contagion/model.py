@@ -50,6 +50,8 @@ class ContagionModel(LazyAgents, mesa.Model):
         A scenario, a bundled name, or a path to a YAML file; default ``quickstart``.
     rng : int or None
         Seed of every draw of the run; None takes a fresh one (kept in ``seed``).
+    mirrored : bool
+        Take the antithetic draws of the seed: a pair of runs has a mean that varies less than that of two seeds.
     keep_ledger : bool
         Keep every ledger row, or only their sums by cause, layer and kind of agent (what a sweep needs).
     **overrides
@@ -67,7 +69,13 @@ class ContagionModel(LazyAgents, mesa.Model):
     scenario = None  # Mesa 3.5 would write into a scenario it is handed; ours is frozen
 
     def __init__(
-        self, scenario: Scenario | str | None = None, rng: int | None = None, *, keep_ledger: bool = True, **overrides
+        self,
+        scenario: Scenario | str | None = None,
+        rng: int | None = None,
+        *,
+        mirrored: bool = False,
+        keep_ledger: bool = True,
+        **overrides,
     ) -> None:
         if rng is None:
             rng = secrets.randbits(48)
@@ -80,7 +88,7 @@ class ContagionModel(LazyAgents, mesa.Model):
         if overrides or not isinstance(scenario, Scenario):
             scenario = load_scenario(scenario, overrides or None)
         self.scenario = scenario
-        self._build(assemble(scenario, self.seed, keep_ledger=keep_ledger))
+        self._build(assemble(scenario, self.seed, mirrored=mirrored, keep_ledger=keep_ledger))
 
     def _build(self, world) -> None:
         self.world = world

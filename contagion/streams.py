@@ -39,15 +39,17 @@ class Streams:
     ----------
     seed : int
         Seed of the run, any integer.
+    mirrored : bool
+        Give the antithetic draws: 1 - u for every uniform u, -z for every normal z.
     """
 
-    def __init__(self, seed: int) -> None:
-        self.seed = int(seed) & _MASK
+    def __init__(self, seed: int, *, mirrored: bool = False) -> None:
+        self.seed, self.mirrored = int(seed) & _MASK, mirrored
 
     def generator(self, purpose: str, *keys: str | int) -> np.random.Generator:
         """A generator of its own for a purpose and keys, for example ``("prices", "BTC")``."""
         key = (content_key(purpose, *keys) << 64) | self.seed
-        return np.random.Generator(np.random.Philox(key=key))
+        return (_Mirrored if self.mirrored else np.random.Generator)(np.random.Philox(key=key))
 
     def salt(self, purpose: str, step: int = 0) -> np.uint64:
         """Word that is combined with entity keys by :meth:`uniforms` (and by its compiled twin)."""
@@ -56,4 +58,15 @@ class Streams:
     def uniforms(self, purpose: str, keys: np.ndarray, step: int = 0) -> np.ndarray:
         """One uniform in (0, 1) per entity key, shape of `keys`; depends only on (seed, purpose, step, key)."""
         word = mix(mix(np.asarray(keys, dtype=np.uint64) ^ self.salt(purpose, step)))
-        return ((word >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+        uniforms = ((word >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+        return 1.0 - uniforms if self.mirrored else uniforms
+
+
+class _Mirrored(np.random.Generator):
+    """Antithetic draws of the uniform and the normal distribution; other distributions, scales mostly, as they are."""
+
+    def random(self, *arguments, **named):
+        return np.nextafter(1.0, 0.0) - super().random(*arguments, **named)  # stays below 1
+
+    def standard_normal(self, *arguments, **named):
+        return -super().standard_normal(*arguments, **named)

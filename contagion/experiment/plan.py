@@ -15,7 +15,6 @@ from typing import Any
 
 from contagion.errors import InputError
 from contagion.experiment.file import Experiment
-from contagion.provenance import scenario_hash
 from contagion.scenario.loader import load_scenario
 from contagion.scenario.overrides import resolve
 from contagion.scenario.schema import Scenario
@@ -110,14 +109,14 @@ class Plan:
 
     @cached_property
     def _prefix(self) -> Any:
-        """Hash of everything that all runs share."""
-        shared = [RESULTS_VERSION, scenario_hash(self.scenario.model_dump(mode="json"))]
+        """Hash of everything that all runs share. The order of a scenario's parts counts: sums are taken in it."""
+        shared = [RESULTS_VERSION, self.scenario.model_dump(mode="json")]
         return hashlib.blake2b(_canonical(shared).encode(), digest_size=16)
 
     def _key(self, overrides: Mapping[str, Any], seed: int, mirrored: bool) -> str:
         key = self._prefix.copy()
-        own = {path: value for path, value in sorted(overrides.items())}
-        key.update(_canonical([own, seed, mirrored, self._sources(own)]).encode())
+        own = [[path, overrides[path]] for path in sorted(overrides)]
+        key.update(_canonical([own, seed, mirrored, self._sources(overrides)]).encode())
         return key.hexdigest()
 
     def _sources(self, overrides: Mapping[str, Any]) -> list[str]:
@@ -249,4 +248,4 @@ def _text(value: Any) -> str:
 
 
 def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)

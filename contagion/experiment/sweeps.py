@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
@@ -22,6 +23,8 @@ from contagion.experiment.store import Results, Store, open_results, read_manife
 from contagion.experiment.worker import Task
 from contagion.provenance import provenance, scenario_hash
 
+COMPILING = 300.0
+"""More time that the first run of a process has. [s]"""
 BLOCK = 20_000
 """Runs whose keys are in memory at a time."""
 
@@ -147,7 +150,8 @@ def _pool(workers: int | None, scheduler: str | None, executor: Executor | None)
 
 def _task(plan: Plan) -> Task:
     experiment, scenario = plan.experiment, plan.scenario.model_dump(mode="json")
-    return Task(scenario_hash(scenario), experiment.scenario, experiment.overrides, scenario, experiment.time_limit)
+    key = hashlib.sha256(repr((scenario, experiment.scenario, experiment.overrides)).encode()).hexdigest()
+    return Task(key, experiment.scenario, experiment.overrides, scenario, experiment.time_limit, COMPILING)
 
 
 def _manifest(plan: Plan) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Task:
     Attributes
     ----------
     key
-        Hash of the rest.
+        Hash of what follows.
     source, overrides
         Scenario and overrides as the experiment gives them.
     scenario
@@ -70,9 +70,8 @@ class _Process:
 
     owned = False  # by a sweep, which may end it
     ran = False
-    task = ""
-    base: Scenario | None = None
-    loaded: OrderedDict[str, Scenario] = OrderedDict()
+    loading = threading.Lock()  # a worker of a cluster may have several threads
+    loaded: OrderedDict[tuple[str, str], Scenario] = OrderedDict()
 
 
 def prepare() -> None:
@@ -107,7 +106,7 @@ def _outcomes(task: Task, run: Run) -> tuple[dict[str, float], str | None]:
     if hard:  # between steps is soon enough for most runs; one that hangs within a step takes its process along
         faulthandler.dump_traceback_later(limit + max(1.0, 0.5 * task.time_limit), exit=True)
     try:
-        model = ContagionModel(_scenario(task, run), rng=run.seed, keep_ledger=False)
+        model = ContagionModel(_scenario(task, run), rng=run.seed, mirrored=run.mirrored, keep_ledger=False)
         model.advance(_deadline(limit) if limit is not None else False)
         return model.recorder.outcomes(), None
     except Exception as error:
@@ -130,12 +129,13 @@ def _deadline(limit: float) -> Callable[[int, int], None]:
 
 def _scenario(task: Task, run: Run) -> Scenario:
     """The scenario of a run; runs that differ in nothing but the seed share one object."""
-    if task.key != _Process.task:
-        _Process.base, _Process.task = Scenario.model_validate(task.scenario), task.key
-        _Process.loaded.clear()
     own = repr(run.overrides)
-    if own not in _Process.loaded:
-        _Process.loaded[own] = load_run(_Process.base, task.source, task.overrides, run.overrides)
-        if len(_Process.loaded) > SCENARIOS_KEPT:
-            _Process.loaded.popitem(last=False)
-    return _Process.loaded[own]
+    with _Process.loading:
+        if (task.key, own) not in _Process.loaded:
+            base = _Process.loaded.get((task.key, "")) or Scenario.model_validate(task.scenario)
+            _Process.loaded[task.key, ""] = base
+            _Process.loaded.move_to_end((task.key, ""))
+            _Process.loaded[task.key, own] = load_run(base, task.source, task.overrides, run.overrides)
+            while len(_Process.loaded) > SCENARIOS_KEPT:
+                _Process.loaded.popitem(last=False)
+        return _Process.loaded[task.key, own]

@@ -206,6 +206,8 @@ class Recorder:
         manifest = describe_run(
             scenario.model_dump(mode="json"), seed, self._done, self._done == scenario.steps, world.notes
         )
+        if world.streams.mirrored:
+            manifest["mirrored"] = True
         if world.price_files:
             manifest["price_files"] = world.price_files
         ledger = world.bookkeeper.ledger.frame(world.state.agent_name)

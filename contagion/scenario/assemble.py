@@ -28,7 +28,9 @@ from contagion.streams import Streams, content_key
 SECONDS_PER_YEAR = 365.0 * 86_400.0
 
 
-def assemble(scenario: Scenario, seed: int, *, keep_ledger: bool = True, path: np.ndarray | None = None) -> World:
+def assemble(
+    scenario: Scenario, seed: int, *, mirrored: bool = False, keep_ledger: bool = True, path: np.ndarray | None = None
+) -> World:
     """Build the opening state of a run.
 
     Agents stand in the order outside, exchanges, their funds, protocols, their reserves, traders by group. Opening
@@ -38,6 +40,8 @@ def assemble(scenario: Scenario, seed: int, *, keep_ledger: bool = True, path: n
     ----------
     seed : int
         Seed of the run.
+    mirrored : bool
+        Take the antithetic draws of the seed.
     keep_ledger : bool
         Keep every ledger row, or only sums.
     path : ndarray of shape (steps + 1, 1 + n market assets), optional
@@ -49,7 +53,7 @@ def assemble(scenario: Scenario, seed: int, *, keep_ledger: bool = True, path: n
         The scenario's parts do not fit together.
     """
     check_references(scenario)
-    streams = Streams(seed)
+    streams = Streams(seed, mirrored=mirrored)
     dt_years = scenario.dt.total_seconds() / SECONDS_PER_YEAR
     path, recording = _prices(scenario, dt_years, streams) if path is None else (_checked(path, scenario), None)
     layout = lay_out(with_collateral_weights(scenario), path[0])
