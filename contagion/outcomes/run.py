@@ -61,6 +61,7 @@ def outcomes_of(world: World) -> dict[str, float]:
         found[f"drawdown.{state.assets.names[row]}"] = float(1.0 - low[row] / high[row])
     found |= {f"system_loss.{channel}": loss for channel, loss in world.incidence.loss_by_channel().items()}
     found |= burden_outcomes(world, world.incidence.burden())
+    found |= gains(world)
     found["time_to_first_deficit"] = _first_deficit(world)
     return found
 
@@ -92,6 +93,17 @@ def burden_outcomes(world: World, burden: Burden) -> dict[str, float]:
     cost = 1e4 * exchanges / traded if traded > 0.0 else np.where(exchanges > 0.0, np.nan, 0.0)
     found["hidden_cost_bps"] = float(cost.sum())
     return found | {f"hidden_cost_bps.{name}": float(cost[order]) for order, name in enumerate(state.group_names)}
+
+
+def gains(world: World) -> dict[str, float]:
+    """Change of net worth from the opening to the end, by type of agent and by group of traders. [USD]"""
+    state, agents = world.state, world.state.agents
+    change, kinds, first = agents.worth - agents.opening, agents.kind, state.first_trader
+    found = {"gain.traders": float(change[first:].sum())}
+    for kind, name in BEARERS.items():
+        found[f"gain.{name}"] = float(change[:first][kinds[:first] == kind].sum())
+    by_group = np.bincount(agents.group[first:], change[first:], minlength=len(state.group_names))
+    return found | {f"gain.group.{name}": float(by_group[order]) for order, name in enumerate(state.group_names)}
 
 
 def _first_deficit(world: World) -> float:
