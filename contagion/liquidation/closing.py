@@ -9,22 +9,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 
 from contagion.liquidation.caps import StepCaps, first_in_line
 from contagion.liquidation.collateral import CollateralSales
 from contagion.liquidation.desk import LiquidatorDesk
 from contagion.liquidation.disposal import TakeoverSales
-from contagion.liquidation.engines import Breaches, Orders, contracts_of, holdings_of
+from contagion.liquidation.engines import Breaches, Orders, contracts_of
 from contagion.liquidation.fees import insurance_fee_within
+from contagion.liquidation.gradual import GradualShares
+from contagion.liquidation.handover import bankruptcy_lots, stop_quoting, without_units
 from contagion.liquidation.limits import fill_within, limit_prices
 from contagion.liquidation.proceeds import Fills, collect_fees
-from contagion.margin.prices import bankruptcy_prices
 from contagion.market.flow import Market
 from contagion.scenario.venues import Exchange
 from contagion.state.codes import AccountFlag, Cause, Phase
-from contagion.state.tables import State
 from contagion.state.world import Venue, World
 
 
@@ -47,11 +46,13 @@ class Liquidation:
         self.waterfall = waterfall
         self.exchanges = [venue for venue in world.venues.values() if isinstance(venue.spec, Exchange)]
         self._used: dict[int, int] = {}  # venue row -> accounts handled this step
+        self._taken: dict[int, int] = {}  # venue row -> accounts taken over this step
         state = world.state
         self._collateral = CollateralSales(world)
         self._attempts = np.zeros(len(state.accounts.balance), np.int16)  # orders in this episode, by account
         self._sales = TakeoverSales(world, market)
         self._caps = StepCaps(world, any(venue.spec.liquidation.caps for venue in self.exchanges))
+        self._gradual = GradualShares(world, any(venue.spec.liquidation.gradual for venue in self.exchanges))
         self._desks = {
             venue.row: LiquidatorDesk(world, venue) for venue in self.exchanges if venue.spec.liquidation.liquidators
         }
@@ -59,6 +60,7 @@ class Liquidation:
     def open_step(self) -> None:
         if self._used:
             self._used.clear()
+            self._taken.clear()
             self._caps.open_step()
         self._sales.open_step()
         if self._collateral.active:
@@ -125,10 +127,17 @@ class Liquidation:
         breaches = self._breaches(
             venue, accounts[chosen], equity[chosen], requirement[chosen], notional[chosen], doomed[chosen]
         )
+        missing = (venue.engine.goal(breaches.requirement, breaches.notional) - breaches.equity) * breaches.settle
         wanted = venue.engine.orders(breaches)
         taking = doomed[chosen] if wanted.take_over is None else doomed[chosen] | wanted.take_over
         order = self._orders(venue, breaches, wanted, taking)
+        if rules.gradual is not None:
+            order.change *= self._gradual.shares(rules.gradual, breaches.accounts, missing)[order.owner]
         closed = self._close(venue, breaches, order)
+        if rules.gradual is not None:
+            equity, requirement, notional = self.world.margin.of(breaches.accounts)
+            left = (venue.engine.goal(requirement, notional) - equity) * breaches.settle
+            self._gradual.freed(breaches.accounts, missing - left)
         state.accounts.due[breaches.accounts] = step + wanted.wait
         tried = np.zeros(len(chosen), bool)
         tried[order.owner[order.change != 0.0]] = True
@@ -266,7 +275,7 @@ class Liquidation:
 
     def _flat(self, accounts: np.ndarray) -> np.ndarray:
         state = self.world.state
-        return _without_units(accounts, state.accounts.start, state.positions.units)
+        return without_units(accounts, state.accounts.start, state.positions.units)
 
     # -- the end of an episode ----------------------------------------------------------------------------------
 
@@ -280,6 +289,8 @@ class Liquidation:
             below |= take_over & ~flat & (equity < requirement)
         if self._collateral.active:
             below &= ~self._collateral.holds(accounts)
+        if rules.takeovers is not None:
+            below = self._first_taken(venue, accounts, below)
         taken = accounts[below]
         if len(taken):
             owner = contracts_of(
@@ -289,44 +300,22 @@ class Liquidation:
             roots = self.world.bookkeeper.hand_over(taken)
             self.waterfall.add_lots_of(taken[owner], *lots, roots[owner])
             self._sales.add(np.unique(state.books.takeover[state.accounts.book[taken]]))
-            _stop_quoting(state, taken)
+            stop_quoting(state, taken)
             self.world.count("takeovers", len(taken))
             self.world.count("accounts_bankrupt", int((roots >= 0).sum()))
         over = accounts[below | flat | (equity >= requirement)]
         state.accounts.breached_at[over] = -1
         self._attempts[over] = 0
+        self._gradual.forget(over)
         return bool(len(taken))
 
-
-def _stop_quoting(state: State, accounts: np.ndarray) -> None:
-    """A maker whose account is gone takes no more flow in later rounds of the step."""
-    makers = state.makers
-    gone = np.isin(makers.account, accounts)
-    if gone.any():
-        makers.depth[gone] = 0.0
-        state.instruments.depth[:] = np.bincount(makers.instrument, makers.depth, len(state.instruments.depth))
-
-
-def bankruptcy_lots(state: State, accounts: int | np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Instruments, signed units and bankruptcy prices of the open contracts of accounts, account by account.
-
-    The bankruptcy price of one position is where equity is zero; with several, equity is spread over them in
-    proportion to maintenance. [settlement asset per unit]
-    """
-    accounts = np.atleast_1d(accounts)
-    held = holdings_of(state, accounts)
-    price = state.instruments.equity_price[held.instrument]
-    value = np.bincount(held.owner, weights=held.units * price, minlength=len(accounts))
-    equity = state.accounts.balance[accounts] + value
-    return held.instrument, held.units, bankruptcy_prices(held.units, price, held.requirement, equity, held.owner)
-
-
-@nb.njit(cache=True)
-def _without_units(accounts, start, units):
-    """Whether each listed account holds nothing."""
-    flat = np.ones(len(accounts), np.bool_)
-    for i in range(len(accounts)):
-        for p in range(start[accounts[i]], start[accounts[i] + 1]):
-            if units[p] != 0.0:
-                flat[i] = False
-    return flat
+    def _first_taken(self, venue: Venue, accounts: np.ndarray, below: np.ndarray) -> np.ndarray:
+        """Those of the accounts to take over that a venue can take in this step: the earliest breaches."""
+        done = self._taken.get(venue.row, 0)
+        rows, nothing = np.flatnonzero(below), np.zeros(int(below.sum()))
+        rows = rows[first_in_line(self.world, "arrival", accounts[rows], nothing, nothing, nothing)]
+        rows = rows[: max(0, venue.spec.liquidation.takeovers - done)]
+        self._taken[venue.row] = done + len(rows)
+        below = np.zeros(len(accounts), bool)
+        below[rows] = True
+        return below

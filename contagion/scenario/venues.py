@@ -90,6 +90,14 @@ class LiquidatorTerms(Strict):
         return self
 
 
+class Gradual(Strict):
+    """Only part of the margin that is missing may be freed at first, the more the longer a breach lasts."""
+
+    initial: Share = 0.1  # of the margin that was missing
+    duration: Duration = Field(default="1min", validate_default=True)  # until all of it may be freed
+    all_below: Money = 50.0  # missing margin that may be freed at once [USD]
+
+
 class Liquidation(Strict):
     """How a venue closes breached accounts."""
 
@@ -103,6 +111,8 @@ class Liquidation(Strict):
     throughput: Annotated[int, Field(ge=1)] | None = None  # accounts per step
     order: Literal["arrival", "worst_first", "largest_first", "random"] = "arrival"  # who is first where that binds
     caps: Caps | None = None
+    gradual: Gradual | None = None  # none: all that the engine wants at once
+    takeovers: Annotated[int, Field(ge=1)] | None = None  # accounts taken over, and deleveraged, per step
     takeover_below: Annotated[float, Field(ge=0, le=1)] = 0.0  # taken over when equity < this share of maintenance
     disposal: Disposal = Disposal()
     fee: Annotated[float, Field(ge=0, lt=1)] = 0.005  # from the owner, to the fund
