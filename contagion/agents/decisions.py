@@ -43,7 +43,7 @@ class Decisions:
     def __init__(self, world: World, model: Any = None) -> None:
         self.world, self.model = world, model
         state = world.state
-        self._borrowers = _borrowers(world)
+        self._borrowers, self._loopers = _borrowers(world), _loopers(world)
         self._limits = OrderLimits(world)
         trading = [group for group in world.groups if len(group.accounts) and _lane(group)]
         trading.sort(key=lambda group: _lane(group) != "built in")
@@ -118,6 +118,8 @@ class Decisions:
             Whether anything was executed or repaid.
         """
         repaid = self._borrowers is not None and self._borrowers.run()
+        if self._loopers is not None:
+            repaid |= self._loopers.run()
         answered = positions is not None and len(positions) > 0
         if not (self.trades or answered):
             return repaid
@@ -266,6 +268,17 @@ def _borrowers(world: World) -> Any:
     from contagion.agents.borrowers import Borrowers
 
     return Borrowers(world)
+
+
+def _loopers(world: World) -> Any:
+    """What loops loans, where anybody does."""
+    from contagion.agents.looper import Looper
+
+    if not any(isinstance(group.rule, Looper) for group in world.groups):
+        return None
+    from contagion.agents.loopers import Loopers
+
+    return Loopers(world)
 
 
 def _funding_rules(world: World) -> np.ndarray:

@@ -87,6 +87,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "keeper": "contagion.agents.behaviours:Keeper",
         "depositor": "contagion.agents.behaviours:Depositor",
         "borrower": "contagion.agents.behaviours:Borrower",
+        "looper": "contagion.agents.looper:Looper",
         "fund": "contagion.agents.behaviours:LeveragedFund",
         "passive": "contagion.agents.behaviours:Passive",
         "liquidator": "contagion.agents.liquidator:Liquidator",
