@@ -14,7 +14,7 @@ DEMO := results/demo
 
 help:
 	@echo "make setup        make .venv with everything"
-	@echo "make demo         12 March 2020 and 10 October 2025, and who paid"
+	@echo "make demo         12 March 2020 and 10 October 2025, who paid, and a report to look at"
 	@echo "make test         the test suite (WORKERS=$(WORKERS) processes; ARGS=... goes to pytest)"
 	@echo "make test-newest  the same on the newest Python found, in .venv-newest"
 	@echo "make bench        the speed table, also written to benchmarks/latest.json"
@@ -33,6 +33,8 @@ demo: $(VENV)/.ready
 	@rm -rf $(DEMO)
 	@$(VENV)/bin/contagion run black_thursday --seed 7 --out $(DEMO)/black_thursday-7
 	@$(VENV)/bin/contagion run october_2025 --seed 7 --out $(DEMO)/october_2025-7
+	@printf 'The same as pictures and sentences, to open in a browser: '
+	@$(VENV)/bin/contagion report $(DEMO)/october_2025-7
 
 # A compiled kernel is cached by the file it stands in, not by those it calls: after an edit all are compiled anew.
 FRESH := [ -z "$$(find contagion -name '*.py' -newer .kernels 2>/dev/null)" ] && [ -e .kernels ] || \

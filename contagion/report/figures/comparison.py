@@ -1,0 +1,125 @@
+"""Policies side by side on the same worlds: paired differences, whole distributions, and regret."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from contagion.report.intervals import differences, paired, regrets
+from contagion.report.style import SERIES, Theme, Width, message, money, percent, sheet, sign
+from contagion.report.sweep_source import chosen, lower_is_better, signature, sweep_of, unit_of, with_unit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_DOTS = 300
+
+
+def comparison(
+    source,
+    outcome: str | None = None,
+    *,
+    baseline: str | None = None,
+    theme: Theme = "light",
+    width: Width = "page",
+) -> Figure:
+    """Differences to a baseline with 95% intervals, distribution functions (dominance), and regret.
+
+    Parameters
+    ----------
+    source : path, Results or DataFrame
+        A sweep with two policies or more.
+    outcome : str, optional
+        Default: the first one the experiment is about.
+    baseline : str, optional
+        Policy that others are compared with. Default: the first.
+    theme : {"light", "dark"}
+    width : {"page", "column"}
+
+    Returns
+    -------
+    Figure
+        Left: policy less baseline on the same world and seed, one dot a pair, their mean and its 95% bootstrap
+        interval. Middle: share of runs at or below a value; where lower is better, a curve that is nowhere below
+        another dominates it. Right: how much worse than the best policy of each world, in the mean over worlds and in
+        the worst.
+    """
+    sweep = sweep_of(source)
+    name = chosen(sweep, outcome)
+    first = baseline or sweep.policies[0]
+    wide = width == "page"
+    policies = sweep.policies
+    height = max(2.6, 1.3 + 0.34 * len(policies)) if wide else 6.6
+    better = "lower" if lower_is_better(name) else "higher"
+    with sheet(theme, width, height) as (figure, colour):
+        foot = f"Intervals: 95%, bootstrap over seeds. Unit: {unit_of(name)}; {better} is better."
+        sign(figure, f"Policies compared: {name}", signature(sweep, foot), colour)
+        if len(policies) < 2:
+            message(figure.subplots(), "There is one policy only.", colour)
+            return figure
+        panels = figure.subplots(1, 3, width_ratios=[1.25, 1.1, 1.0]) if wide else figure.subplots(3, 1)
+        hue = {policy: colour[SERIES[place % len(SERIES)]] for place, policy in enumerate(policies)}
+        _differences(panels[0], sweep, name, first, hue, colour)
+        _distributions(panels[1], sweep, name, hue, colour)
+        _regret(panels[2], sweep, name, hue, colour, named=not wide)
+    for label, policy in zip(panels[0].get_yticklabels(), hue, strict=True):
+        label.set_color(hue[policy])
+        label.set_weight("bold")
+    return figure
+
+
+def named(policy: str, letters: int = 20) -> str:
+    """A policy's name, broken where it is long."""
+    return "\n".join(textwrap.wrap(policy, letters)[:3])
+
+
+def _differences(panel, sweep, name: str, first: str, hue: dict[str, str], colour: dict[str, str]) -> None:
+    table, found = paired(sweep, name), differences(sweep, name, first).set_index("policy")
+    panel.axvline(0.0, color=colour["muted"], linewidth=0.9)
+    for row, policy in enumerate(hue):
+        if policy == first:
+            panel.plot(0.0, row, "o", color=hue[policy], markersize=5)
+            continue
+        gap = (table[policy] - table[first]).to_numpy()
+        shown = gap[:: max(1, len(gap) // MOST_DOTS)]
+        spread = ((np.arange(len(shown)) * 0.618) % 1.0 - 0.5) * 0.5
+        panel.plot(shown, row + spread, ".", color=hue[policy], alpha=0.25, markersize=2.5, markeredgewidth=0)
+        mean, low, high = found.loc[policy, ["mean", "low", "high"]]
+        panel.plot([low, high], [row, row], color=colour["ink"], linewidth=2.2)
+        panel.plot(
+            mean, row, "o", color=hue[policy], markersize=5.5, markeredgecolor=colour["ink"], markeredgewidth=0.8
+        )
+    panel.set_yticks(range(len(hue)), [named(policy) for policy in hue])
+    panel.set_ylim(len(hue) - 0.5, -0.5)
+    panel.grid(False, axis="y")
+    money(panel.xaxis, most=4)
+    panel.set_xlabel(f"minus {named(first, 30)} [{unit_of(name)}]")
+    panel.set_title("Difference, pair by pair", color=colour["muted"])
+
+
+def _distributions(panel, sweep, name: str, hue: dict[str, str], colour: dict[str, str]) -> None:
+    for policy, shade in hue.items():
+        values = np.sort(sweep.runs.loc[sweep.runs["policy"].astype(str) == policy, name].dropna().to_numpy(float))
+        rows = np.unique(np.linspace(0, len(values) - 1, min(len(values), 300)).astype(int))
+        panel.step(values[rows], (rows + 1) / len(values), where="post", color=shade, linewidth=1.2, label=policy)
+    panel.set_ylim(0, 1.01)
+    percent(panel.yaxis)
+    money(panel.xaxis, most=4)
+    panel.set_xlabel(with_unit(name))
+    panel.set_title("Share of runs at or below", color=colour["muted"])
+
+
+def _regret(panel, sweep, name: str, hue: dict[str, str], colour: dict[str, str], *, named: bool) -> None:
+    found = regrets(sweep, name).set_index("policy")
+    for row, (policy, shade) in enumerate(hue.items()):
+        panel.barh(row, found.loc[policy, "most"], 0.62, color=shade, alpha=0.3)
+        panel.barh(row, found.loc[policy, "mean"], 0.34, color=shade)
+    panel.set_yticks(range(len(hue)), list(hue) if named else [""] * len(hue))
+    panel.set_ylim(len(hue) - 0.5, -0.5)
+    panel.grid(False, axis="y")
+    panel.set_xlim(left=0.0)
+    money(panel.xaxis, most=4)
+    panel.set_xlabel(f"mean; pale: worst world [{unit_of(name)}]")
+    panel.set_title("Regret", color=colour["muted"])

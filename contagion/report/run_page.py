@@ -1,0 +1,240 @@
+"""The report of one run."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from contagion.experiment.dictionary import define
+from contagion.provenance import scenario_hash
+from contagion.report.figures.burden import burden
+from contagion.report.figures.exposure_network import exposure_network
+from contagion.report.figures.flows import flows
+from contagion.report.figures.price_and_liquidations import price_and_liquidations
+from contagion.report.figures.rounds import rounds
+from contagion.report.figures.time_line import time_line
+from contagion.report.figures.waterfall import waterfall
+from contagion.report.page import Drawing, Page, Section
+from contagion.report.run_findings import findings
+from contagion.report.source import borne, drawdown, market_assets, plain, scenario_of
+from contagion.results import RunResult
+from contagion.terminal import amount
+
+
+def run_page(run: RunResult, place: str = "") -> Page:
+    """The page of a run; `place` is where it was saved, for the commands that repeat it."""
+    scenario, manifest = scenario_of(run), run.manifest
+    name, seed = scenario.get("name", "run"), manifest.get("seed")
+    return Page(
+        title=f"{plain(name)}, seed {seed}",
+        kind="Report of one run",
+        question=" ".join(str(scenario.get("question") or "What happened, and who paid?").split()),
+        numbers=_numbers(run),
+        findings=findings(run),
+        drawings=_drawings(run),
+        sections=_sections(run),
+        method=_method(run),
+        repeat=_repeat(run, place),
+        provenance=provenance_rows(manifest),
+        notes=_notes(run),
+    )
+
+
+def _numbers(run: RunResult) -> list[tuple[str, str]]:
+    found = run.outcomes
+    asset = next(iter(market_assets(run)), None)
+    left = float(found.get("unallocated", 0.0))
+    return [
+        *([(f"−{drawdown(run, asset):.0%}", f"{asset}, from its highest to its lowest price")] if asset else []),
+        (amount(found.get("deficit", 0.0)), "USD of deficits: what accounts lacked"),
+        (amount(found.get("burden.traders", 0.0)), "USD borne by traders for deficits of others"),
+        (amount(left), "USD that no layer could bear"),
+        (amount(found.get("system_loss", 0.0)), "USD lost by all agents that lost"),
+    ]
+
+
+def _drawings(run: RunResult) -> list[Drawing]:
+    told = {
+        time_line: "Events of the run in order, each at its time, under the price of the asset that fell most.",
+        price_and_liquidations: "Top: prices since the opening; dashed lines are the venues' own marks, which "
+        "decide who is "
+        "liquidated. Middle: how much money moves the price by 1%. Bottom: what was closed by force.",
+        rounds: "A cascade is what happens at one instant: closing accounts moves the mark, which closes more "
+        "accounts in "
+        "the next round.",
+        waterfall: "What accounts lacked (dark bar), and how each layer of the venue's rules took its part until "
+        "nothing "
+        "was left. Red: nobody took it.",
+        flows: "The venue in whose books a loss arose, and who bore it in the end. A vault or pool that paid "
+        "passed it on to "
+        "those who hold its claims.",
+        exposure_network: "Each circle is a trader (or holders outside the model), beside the venue that holds "
+        "most of its "
+        "money; its area is its net worth, so winners grow and losers shrink. Squares are exchanges, diamonds "
+        "protocols, "
+        "triangles funds; red ones failed or are spent.",
+        burden: "Left: the further below the dashed line, the fewer traders bear it all. Right: which traders "
+        "bore it, by "
+        "leverage and net worth before the shock.",
+    }
+    return [Drawing(function.__name__, words, partial(function, run)) for function, words in told.items()]
+
+
+def _sections(run: RunResult) -> list[Section]:
+    table = borne(run)
+    sections = []
+    if len(table):
+        total = float(table["amount"].sum())
+        layers = pd.DataFrame(
+            {"venue": table["venue"].map(plain), "layer": table["layer"].map(plain), "payer": table["payer"].map(plain),
+             "amount [USD]": table["amount"], "of all deficits [%]": table["amount"] / total}
+        )  # fmt: skip
+        sections.append(Section("Who paid for the deficits", "In the order in which layers are asked.", layers))
+    groups = _groups(run)
+    if len(groups):
+        words = (
+            "What traders bore of others' deficits, and how their net worth changed in all. A burden above the "
+            "change means "
+            "that profits were taken."
+        )
+        sections.append(Section("Traders by group", words, groups))
+    venues = _venues(run)
+    if len(venues):
+        sections.append(Section("Venues and funds", "", venues))
+    if len(run.facts):
+        facts = pd.DataFrame(
+            {
+                "fact": run.facts["name"].astype(str),
+                "observed": run.facts["observed"],
+                "in the run": run.facts["simulated"],
+                "unit": run.facts["unit"].astype(str),
+                "role": run.facts["role"].astype(str),
+                "source": run.facts["source"].astype(str),
+            }
+        )
+        words = "Facts with the role input went into the scenario; checks did not, and are set beside the result."
+        sections.append(Section("Observed facts", words, facts))
+    sections.append(Section("All outcomes", "", outcome_table(run.outcomes), folded=True))
+    return sections
+
+
+def outcome_table(outcomes: dict[str, float]) -> pd.DataFrame:
+    """Every outcome with its meaning, unit and denominator."""
+    rows = define(outcomes)
+    return pd.DataFrame(
+        {"outcome": [row.name for row in rows], "value": [float(outcomes[row.name]) for row in rows],
+         "unit": [row.unit for row in rows], "meaning": [row.meaning for row in rows],
+         "denominator": [row.denominator for row in rows]}
+    )  # fmt: skip
+
+
+def _groups(run: RunResult) -> pd.DataFrame:
+    traders = run.agents[run.agents["type"].astype(str) == "trader"]
+    if traders.empty:
+        return pd.DataFrame()
+    grouped = traders.assign(payers=traders["burden"] > 0.0).groupby(traders["group"].astype(str), sort=False)
+    sums = grouped[["opening_net_worth", "change", "burden"]].sum()
+    return pd.DataFrame(
+        {
+            "group": [plain(name) for name in sums.index],
+            "traders": grouped.size().to_numpy(),
+            "bore anything": grouped["payers"].sum().to_numpy(),
+            "opening net worth [USD]": sums["opening_net_worth"].to_numpy(),
+            "change of it [USD]": sums["change"].to_numpy(),
+            "burden [USD]": sums["burden"].to_numpy(),
+            "burden over net worth [%]": (
+                sums["burden"] / sums["opening_net_worth"].where(sums["opening_net_worth"] > 0)
+            ).to_numpy(),
+        }
+    )
+
+
+def _venues(run: RunResult) -> pd.DataFrame:
+    rows = run.agents[run.agents["type"].astype(str).isin(["exchange", "protocol", "fund"])]
+    return pd.DataFrame(
+        {
+            "name": [plain(name) for name in rows["agent"].astype(str)],
+            "kind": rows["type"].astype(str).to_numpy(),
+            "status": [text or "active" for text in rows["status"].astype(str)],
+            "opening net worth [USD]": rows["opening_net_worth"].to_numpy(),
+            "net worth at the end [USD]": rows["net_worth"].to_numpy(),
+            "burden [USD]": rows["burden"].to_numpy(),
+        }
+    )
+
+
+def _method(run: RunResult) -> list[str]:
+    scenario = scenario_of(run)
+    venues = {**(scenario.get("exchanges") or {}), **(scenario.get("protocols") or {})}
+    traders = int((run.agents["type"].astype(str) == "trader").sum())
+    feedback = {
+        "full": "Executions move the index and every venue's mark.",
+        "local": "Executions move the venue's mark and not the index, because the recorded path already contains them.",
+        "none": "Executions pay for depth but move no price.",
+    }.get(scenario.get("feedback", ""), "")
+    return [
+        f"An agent-based simulation of {traders:,} traders on {len(venues)} venues "
+        f"({', '.join(map(plain, venues))}) over "
+        f"{len(run.steps):,} steps of {_duration(scenario.get('dt', 'PT1M'))}. {feedback}",
+        "In every step accounts are marked, called and liquidated in rounds until nothing more happens. A deficit "
+        "is what an "
+        "account lacks when it is finally closed; the venue's waterfall shares it layer by layer. Net worth of "
+        "every agent is "
+        "recomputed in each round and must equal what the ledger says, to a billionth.",
+        "One run is one draw of chance: it shows how a cascade works, not how likely it is. Intervals need a sweep "
+        "(contagion sweep) over many seeds.",
+    ]
+
+
+def _duration(text: str) -> str:
+    seconds = pd.Timedelta(text).total_seconds()
+    for unit, size in (("day", 86400.0), ("hour", 3600.0), ("minute", 60.0), ("second", 1.0)):
+        if seconds >= size:
+            return f"{seconds / size:g} {unit}" + ("" if seconds == size else "s")
+    return f"{seconds:g} seconds"
+
+
+def _repeat(run: RunResult, place: str) -> list[str]:
+    scenario, seed = scenario_of(run), run.manifest.get("seed")
+    name, folder = str(scenario.get("name", "")), place or "DIR"
+    from contagion.scenario import bundled_scenarios, load_scenario
+
+    taken = []
+    if name not in bundled_scenarios() or scenario_hash(
+        load_scenario(name).model_dump(mode="json")) != run.manifest.get("scenario_hash"):  # fmt: skip
+        # Not as bundled: the scenario with every default stands in the manifest, and JSON is YAML.
+        name = "scenario.yaml"
+        taken = [
+            "python -c \"import json, sys; json.dump(json.load(open(sys.argv[1]))['scenario'], "
+            "open('scenario.yaml', 'w'))\" "
+            f"{folder}/manifest.json"
+        ]
+    return [*taken, f"contagion run {name} --seed {seed} --out AGAIN", "contagion report AGAIN"]
+
+
+def _notes(run: RunResult) -> list[str]:
+    limits = scenario_of(run).get("limits")
+    notes = [" ".join(str(limits).split())] if limits else []
+    if not run.manifest.get("finished", True):
+        notes.insert(0, "The run was interrupted: figures cover the finished part only.")
+    return notes + [str(text) for text in run.manifest.get("warnings") or ()]
+
+
+def provenance_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """Where numbers come from: scenario, software, machine and time."""
+    git = manifest.get("git") or {}
+    versions = ", ".join(f"{name} {value}" for name, value in (manifest.get("versions") or {}).items())
+    platform = manifest.get("platform") or {}
+    commit = git.get("commit")
+    rows = [
+        ("made on", manifest.get("created")),
+        ("scenario hash (SHA-256)", manifest.get("scenario_hash")),
+        ("seed", manifest.get("seed")),
+        ("commit", f"{commit}{' with changes' if git.get('dirty') else ''}" if commit else None),
+        ("versions", versions),
+        ("system", ", ".join(str(value) for value in platform.values())),
+        *(("price file", f"{name} {value}") for name, value in (manifest.get("price_files") or {}).items()),
+    ]
+    return [(name, str(value)) for name, value in rows if value not in (None, "")]

@@ -1,0 +1,177 @@
+"""The HTML report: self-contained, the same every time, and saying what the results say."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from contagion.cli import main
+from contagion.errors import InputError
+from contagion.experiment.sweeps import sweep
+from contagion.report import write_report
+from contagion.report.page import Page, Section, rendered, written
+from contagion.report.run_findings import findings
+from contagion.report.sweep_findings import findings as sweep_findings
+from contagion.report.sweep_page import sweep_page
+from contagion.report.sweep_source import sweep_of
+
+VOID = {"meta", "link", "img", "br", "path", "use", "rect"}
+
+
+class Outline(HTMLParser):
+    """Tags, links and what does not close."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.identities: list[str] = []
+        self.counts: dict[str, int] = {}
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+        for name, value in attributes:
+            if name in ("src", "href", "srcset", "action", "data") and value:
+                self.links.append(value)
+            if name == "id":
+                self.identities.append(str(value))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def text(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_report(folder, tmp_path_factory.mktemp("report") / "run.html").read_text(encoding="utf-8")
+
+
+def test_nothing_outside_the_file_is_asked_for(text: str) -> None:
+    outline = Outline(text)
+    assert outline.open == []
+    assert [link for link in outline.links if not link.startswith(("data:", "#"))] == []
+    assert re.findall(r"https?://|@import|url\((?!#)", text) == []
+
+
+def test_names_inside_figures_do_not_clash(text: str) -> None:
+    identities = Outline(text).identities
+    assert len(identities) == len(set(identities))
+    for target in re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text):
+        assert "".join(target) in identities
+
+
+def test_figures_follow_the_theme(text: str) -> None:
+    assert Outline(text).counts["figure"] == 7
+    assert text.count("var(--ink)") > 50
+    assert "prefers-color-scheme:dark" in text and "data-theme=dark" in text and "@media print" in text
+
+
+def test_numbers_in_figures_are_not_cut(text: str, folder: Path) -> None:
+    from contagion.results import load
+    from contagion.terminal import amount
+
+    for name in ("perp", "pool"):
+        rows = load(folder).ledger
+        total = rows.loc[(rows["cause"] == "deficit") & (rows["payer"] == name), "amount"].sum()
+        assert f">{amount(total)}</text>" in text
+
+
+def test_the_same_folder_gives_the_same_bytes(text: str, folder: Path, tmp_path: Path) -> None:
+    assert write_report(folder, tmp_path / "again.html").read_text(encoding="utf-8") == text
+
+
+def test_the_story_is_told_with_its_numbers(run, calm) -> None:
+    said = " ".join(findings(run))
+    total = run.outcomes["deficit"]
+    for layer in ("insurance_fund", "backstop_vault", "auto_deleverage", "depositor_write_down"):
+        share = run.outcomes[f"absorbed.{layer}"] / total
+        assert f"{layer.replace('_', ' ')} {share:.0%}" in said
+    assert "Every deficit was borne in full." in said
+    assert f"{run.outcomes['burden_payers']:,.0f} of 200 traders" in said
+    assert "nobody had to pay for anybody else" in " ".join(findings(calm))
+
+
+def test_names_from_outside_cannot_become_markup() -> None:
+    bad = "<script>alert(1)</script>"
+    table = pd.DataFrame({bad: [bad]})
+    page = Page(bad, bad, bad, [(bad, bad)], [bad], [], [Section(bad, bad, table)], [bad], [bad], [(bad, bad)], [bad])
+    assert rendered(page).count("<script>") == 1  # the page's own
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "text"),
+    [(1234567.0, "amount [USD]", "1.235 m"), (0.256, "share [%]", "25.6%"), (12345.0, "runs", "12,345"),
+     (0.123456, "Gini", "0.1235"), (float("nan"), "x", "–"), (-1e-9, "a [USD]", "0.00")],
+)  # fmt: skip
+def test_numbers_are_written_by_their_unit(number: float, name: str, text: str) -> None:
+    assert written(number, name) == text
+
+
+def test_a_comparison_says_who_is_best_and_how_surely(runs: pd.DataFrame) -> None:
+    said = sweep_findings(sweep_of(runs))
+    assert said[0].startswith("Best policies: “b” on deficit, surely.")
+    assert "“b” has the lowest mean, 149.00 USD" in said[1] and "better in 50% of 6 pairs" in said[1]
+    even = runs.assign(
+        deficit=runs["deficit"] + (runs["policy"] == "b") * runs["seed"].map({1: -20.0, 2: 3.0, 3: 23.0})
+    )
+    assert "but not surely before" in sweep_findings(sweep_of(even))[0]
+
+
+def test_a_sweep_of_ten_thousand_runs_is_told_of_every_run(runs: pd.DataFrame) -> None:
+    many = pd.concat(
+        [runs.assign(seed=runs["seed"] + 3 * place, replication=place * 3 + runs["seed"]) for place in range(834)]
+    )
+    assert sweep_page(many).numbers[0] == ("10,008", "runs")
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    plan = {
+        "name": "fund_size",
+        "question": "Does a larger fund help?",
+        "scenario": "quickstart",
+        "overrides": {"steps": 22},
+        "levers": {"small": {}, "large": {"exchanges.perp.insurance_fund.size": 4e5}},
+        "outcomes": ["burden.traders", "deficit"],
+        "replications": 3,
+    }
+    return sweep(plan, tmp_path_factory.mktemp("sweeps") / "fund_size", workers=1).folder
+
+
+def test_the_command_writes_a_report_of_a_sweep(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(swept)]) == 0
+    file = Path(capsys.readouterr().out.strip())
+    text = file.read_text(encoding="utf-8")
+    assert file == swept / "report.html"
+    assert "Does a larger fund help?" in text and "“large” on burden.traders" in text
+    assert [link for link in Outline(text).links if not link.startswith(("data:", "#"))] == []
+
+
+def test_the_command_explains_a_folder_without_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path)]) == 2
+    assert "the folder of a run or of a sweep" in capsys.readouterr().err
+    with pytest.raises(InputError, match="out"):
+        write_report(pd.DataFrame())
+
+
+def test_drawing_is_not_loaded_by_the_package_or_its_help() -> None:
+    script = (
+        "import sys, contagion, contagion.report, contagion.cli; contagion.cli.main(['--help']);"
+        "sys.exit(str([name for name in ('matplotlib', 'seaborn', 'pandas') if name in sys.modules] or 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 or done.stderr.strip() == "0", done.stderr
