@@ -155,8 +155,8 @@ def _in_turn(loss: float, layers: list[list[float]]) -> tuple[list[list[float]],
     """What payers of each layer bear, layer after layer, and what is left."""
     rank = np.repeat(-np.arange(len(layers), dtype=np.float64), [len(layer) for layer in layers])
     paid = fill_by_rank(rank, _array([amount for layer in layers for amount in layer]), loss)
-    ends = np.cumsum([len(layer) for layer in layers])[:-1] if layers else []
-    return [part.tolist() for part in np.split(paid, ends)], loss - float(paid.sum())
+    ends = np.cumsum([len(layer) for layer in layers], dtype=np.int64)
+    return [part.tolist() for part in np.split(paid, ends)[:-1]], loss - float(paid.sum())
 
 
 def _ccp(inputs: Inputs) -> dict[str, Any]:
