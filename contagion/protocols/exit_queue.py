@@ -39,7 +39,7 @@ class ExitQueue:
         """Nobody waits for more than it has, shape (n_holders,); requests that are dust are done."""
         if not len(self.units):
             return
-        pending = self.pending()
+        pending, held = self.pending(), np.maximum(held, 0.0)
         over = pending > held
         if over.any():
             share = np.where(over, held / np.where(over, pending, 1.0), 1.0)
