@@ -12,8 +12,8 @@ from contagion.agents.behaviours import Borrower, NotNegative, Positive
 class Looper(Borrower):
     """Buys collateral with what it borrows against it, again and again, and winds this down when it stops paying.
 
-    One step's loops, or their unwinding, are one transaction: it borrows and buys, or sells and repays, what brings debt
-    over collateral to the target.
+    One step's loops, or their unwinding, are one transaction: it borrows and buys, or sells and repays, what brings
+    debt over collateral to the target.
 
     Parameters
     ----------

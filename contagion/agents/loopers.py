@@ -9,6 +9,8 @@ from contagion.agents.kernels import OUT
 from contagion.agents.looper import Looper
 from contagion.protocols import verbs
 from contagion.protocols.claim_market import ClaimMarket
+from contagion.scenario.isolation import owed_against
+from contagion.scenario.lending import LendingPool
 from contagion.state.codes import Cause, InstrumentKind, Phase
 from contagion.state.world import Group, World
 
@@ -30,6 +32,12 @@ class Loopers:
         self._index = world.state.instruments.debt_index.copy()
         self._rate = np.zeros(len(self._index))
         self._market = ClaimMarket(world)
+        self._ceilings = np.full(len(self._index), np.inf)
+        for venue in world.venues.values():
+            for row in venue.instruments if isinstance(venue.spec, LendingPool) else ():
+                terms = venue.spec.collateral.get(world.state.instruments.key(row))
+                if terms is not None and terms.debt_ceiling is not None:
+                    self._ceilings[row] = terms.debt_ceiling
         self._step = -1
 
     def run(self) -> bool:
@@ -92,7 +100,7 @@ class Loopers:
         asset, pool = int(state.instruments.asset[instrument]), int(state.instruments.venue[instrument])
         limit = 1.0 - float(state.instruments.tier_initial[state.instruments.tier_start[instrument]])
         room = (limit * value - owed) / (1.0 - limit) if limit < 1.0 else amount
-        most = min(amount, room, float(state.agents.cash[pool]))
+        most = min(amount, room, float(state.agents.cash[pool]), self._below_ceiling(instrument))
         if most <= 1e-9 * value or world.halted.get(pool, -1) >= world.step:
             return False
         bought, cash = self._trade(rule, asset, np.inf, most)
@@ -106,6 +114,13 @@ class Loopers:
         verbs.post_collateral(books, collateral, bought)
         world.count("looped", cash)
         return True
+
+    def _below_ceiling(self, instrument: int) -> float:
+        """What may still be borrowed against isolated collateral; without limit against other. [USD]"""
+        state, ceiling = self.world.state, self._ceilings[instrument]
+        if ceiling == np.inf:
+            return np.inf
+        return max(0.0, ceiling - owed_against(instrument, state.accounts, state.positions, state.instruments))
 
     def _trade(self, rule: Looper, asset: int, units: float, cash: float) -> tuple[float, float]:
         """Buy (positive) or sell at most so many units for at most so much cash: units and cash, signed alike."""

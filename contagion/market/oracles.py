@@ -82,8 +82,8 @@ class Oracles:
 
     def terms(self, venue: Venue, row: int) -> Oracle:
         """The oracle that a protocol reads for the asset of an instrument."""
-        state, spec = self.world.state, venue.spec
-        own = getattr(spec, "collateral", {}).get(state.assets.names[state.instruments.asset[row]])
+        spec = venue.spec
+        own = getattr(spec, "collateral", {}).get(self.world.state.instruments.key(row))
         return own.oracle if own is not None and own.oracle is not None else spec.oracle
 
     def _set_times(self, row: int, oracle: Oracle) -> None:

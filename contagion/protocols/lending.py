@@ -72,7 +72,7 @@ class Lending:
             raise InputError(f"protocols.{venue.name}.asset", spec.asset, "USD, the only asset pools lend")
         design = spec.liquidation.build()
         terms = {
-            row: spec.collateral[state.assets.names[state.instruments.asset[row]]]
+            row: spec.collateral[state.instruments.key(row)]
             for row in venue.instruments if state.instruments.kind[row] == InstrumentKind.SPOT
         }  # fmt: skip
         incentives = {row: design.incentive(item) for row, item in terms.items()}

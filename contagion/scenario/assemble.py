@@ -12,6 +12,7 @@ from contagion.scenario.balance_sheets import BalanceSheets, accounts_of, lay_ou
 from contagion.scenario.check import check_references
 from contagion.scenario.default_funds import fund_clearing_houses
 from contagion.scenario.hedges import open_hedges
+from contagion.scenario.isolation import check_isolation
 from contagion.scenario.issuers import DeltaNeutral, Issuer
 from contagion.scenario.layout import Layout, lay_out
 from contagion.scenario.plans import Plan, account_keys, plan_groups
@@ -69,6 +70,7 @@ def assemble(
         else:
             open_positions(plan, layout, accounts, positions, agents, streams)
     open_hedges(layout, house, accounts, positions)
+    check_isolation(layout, accounts, positions)
     notes = apply_limits(scenario, layout, plans, accounts, positions)
     makers = quotes(plans)
     notes += absorb_imbalance(layout, makers, accounts, positions)

@@ -40,7 +40,7 @@ def _institution_slots(layout: Layout) -> list[list[int]]:
         coins = {int(layout.books.settle[book]) for book in layout.books_of.get(row, [])}
         coins |= {layout.asset_rows[asset] for venue, asset in layout.collateral_rows if venue == row}
         if isinstance(spec, LendingPool):
-            coins |= {layout.asset_rows[name] for name in (*spec.collateral, spec.asset)}
+            coins |= {layout.asset_rows[name] for name in (*spec.coins.values(), spec.asset)}
         elif isinstance(spec, Issuer):
             coins |= {layout.asset_rows[name] for name in assets_of(spec)}
             coins |= {int(layout.books.settle[book]) for book in accounts_of(spec, layout)}

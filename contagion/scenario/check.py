@@ -43,7 +43,7 @@ def check_references(scenario: Scenario) -> None:
         others = [other for other in anything if other != name]
         if isinstance(protocol, LendingPool):
             _known(f"{where}.asset", protocol.asset, market)
-            for asset in protocol.collateral:
+            for asset in protocol.coins.values():
                 _known(f"{where}.collateral", asset, [other for other in others if other != protocol.asset])
             check_candidates(where, protocol)
             continue

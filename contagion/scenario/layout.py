@@ -166,14 +166,15 @@ class _Tables:
             self.counted[row] = 1.0 - terms.haircut
 
     def pool(self, venue: int, name: str, spec: LendingPool, asset_rows: dict[str, int]) -> None:
-        if spec.asset in spec.collateral:
+        if spec.asset in spec.coins.values():
             raise InputError(f"protocols.{name}.collateral", spec.asset, "assets other than the one that is lent")
         book = self._book(venue, f"{name}:USD", 0, 1.0)
-        for asset, terms in spec.collateral.items():
+        for key, asset in spec.coins.items():
+            terms = spec.collateral[key]
             tiers = [(0.0, 1.0 - terms.liquidation_threshold, 1.0 - terms.ltv)]
             row = asset_rows[asset]
-            self.instrument_rows[venue, asset] = self._instrument(
-                venue, name, asset, row, InstrumentKind.SPOT, book, float(self.price[row]), 1, tiers
+            self.instrument_rows[venue, key] = self._instrument(
+                venue, name, key, row, InstrumentKind.SPOT, book, float(self.price[row]), 1, tiers
             )
         row = asset_rows[spec.asset]
         self.debt_row[venue] = self._instrument(

@@ -13,12 +13,18 @@ from contagion.scenario.rules import RuleSpec, spec_of
 
 
 class Collateral(Strict):
-    """Terms of a collateral asset."""
+    """Terms of a collateral asset.
 
+    An asset may be listed a second time under another key with terms of its own, for borrowers who choose that key:
+    an efficiency mode (Aave v3).
+    """
+
+    asset: str | None = None  # none: its key
     ltv: Share
     liquidation_threshold: Annotated[float, Field(gt=0, lt=1)]
     bonus: Annotated[float, Field(ge=0)] = 0.05
     oracle: Oracle | None = None  # none: the pool's
+    debt_ceiling: Money | None = None  # isolated: owed against it at most, and who posts it posts nothing else [USD]
 
     @model_validator(mode="after")
     def _ordered(self) -> Collateral:
@@ -45,3 +51,8 @@ class LendingPool(Strict):
     waterfall: tuple[Annotated[RuleSpec, BeforeValidator(spec_of("layer"))], ...] = Field(
         default=("reserve", "depositor_write_down"), validate_default=True
     )
+
+    @property
+    def coins(self) -> dict[str, str]:
+        """Key of each collateral -> its asset."""
+        return {key: terms.asset or key for key, terms in self.collateral.items()}

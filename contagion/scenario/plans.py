@@ -128,7 +128,7 @@ def _place(plan: Plan, scenario: Scenario, layout: Layout) -> None:
         if wrong:
             raise InputError(f"{plan.where}.venue", layout.names[wrong[0]], f"lending pools, for a {plan.role}")
         for row in protocols:
-            slots |= {layout.asset_rows[name] for name in (*layout.specs[row].collateral, layout.specs[row].asset)}
+            slots |= {layout.asset_rows[name] for name in (*layout.specs[row].coins.values(), layout.specs[row].asset)}
         if plan.role == "borrower":
             _borrow_at(plan, protocols, layout)
     else:

@@ -7,7 +7,7 @@ import numpy as np
 from contagion.errors import InputError
 from contagion.scenario.accounts import INITIAL_SLACK
 from contagion.scenario.layout import Layout, lay_out
-from contagion.scenario.lending import LendingPool
+from contagion.scenario.lending import Collateral, LendingPool
 from contagion.scenario.plans import Plan
 from contagion.scenario.schema import Scenario
 from contagion.scenario.venues import Contract, Exchange, Tier
@@ -25,15 +25,14 @@ def with_collateral_weights(scenario: Scenario) -> Scenario:
     protocols = dict(scenario.protocols)
     for name, pool in scenario.protocols.items():
         if isinstance(pool, LendingPool):
-            terms = {
-                asset: item.model_copy(update={
-                    "ltv": min(1.0, item.ltv / weights.get(asset, 1.0)),
-                    "liquidation_threshold": min(0.999, item.liquidation_threshold / weights.get(asset, 1.0)),
-                })
-                for asset, item in pool.collateral.items()
-            }  # fmt: skip
+            terms = {key: _weighted(pool.collateral[key], weights.get(coin, 1.0)) for key, coin in pool.coins.items()}
             protocols[name] = pool.model_copy(update={"collateral": terms})
     return scenario.model_copy(update={"protocols": protocols})
+
+
+def _weighted(terms: Collateral, weight: float) -> Collateral:
+    threshold = min(0.999, terms.liquidation_threshold / weight)
+    return terms.model_copy(update={"ltv": min(1.0, terms.ltv / weight), "liquidation_threshold": threshold})
 
 
 def with_margin_levers(scenario: Scenario) -> Scenario:

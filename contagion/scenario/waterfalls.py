@@ -84,5 +84,5 @@ def _check_token(where: str, token: str, scenario: Scenario) -> None:
         if token in exchange.collateral or token in settled:
             raise InputError(where, token, f"a token that is neither collateral nor settlement, as it is at {name}")
     for name, pool in scenario.protocols.items():
-        if isinstance(pool, LendingPool) and token in (pool.asset, *pool.collateral):
+        if isinstance(pool, LendingPool) and token in (pool.asset, *pool.coins.values()):
             raise InputError(where, token, f"a token that is neither collateral nor lent, as it is at {name}")

@@ -92,6 +92,10 @@ class Instruments:
         if self.scan_loss is None:
             self.scan_loss = np.zeros((count, 0))
 
+    def key(self, row: int) -> str:
+        """What its venue lists an instrument under: as a rule its asset."""
+        return self.names[row].partition(":")[2]
+
 
 @dataclass(slots=True)
 class Books:

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contagion.errors import InputError
 from contagion.model import ContagionModel
 from contagion.scenario.loader import load_scenario
 
 
-def build(shocks=(), steps=3, rate=0.0, supplied=1e6, **parameters) -> ContagionModel:
+def build(shocks=(), steps=3, rate=0.0, supplied=1e6, ceiling=None, **parameters) -> ContagionModel:
     """A pool that lends up to 0.8 against ether at a flat rate, and one looper."""
     data = {
         "name": "loops", "steps": steps, "dt": "1h", "assets": {"ETH": {"price": 1000.0}}, "prices": "constant",
@@ -18,7 +19,7 @@ def build(shocks=(), steps=3, rate=0.0, supplied=1e6, **parameters) -> Contagion
         "protocols": {"pool": {
             "kind": "lending_pool", "supplied": supplied, "oracle": {"deviation": 0.0},
             "rate": {"base": rate, "slope1": 0.0, "slope2": 0.0},
-            "collateral": {"ETH": {"ltv": 0.8, "liquidation_threshold": 0.85}},
+            "collateral": {"ETH": {"ltv": 0.8, "liquidation_threshold": 0.85, "debt_ceiling": ceiling}},
         }},
         "traders": [{"archetype": "looper", "venue": "pool", "size": {"fixed": 1e5},
                      "parameters": {"target_ltv": 0.6} | parameters}],
@@ -79,9 +80,17 @@ def test_it_can_borrow_only_what_the_pool_has():
     assert loan(model) == pytest.approx((1.14e5, 6.4e4))
 
 
+def test_debt_against_isolated_collateral_stays_below_its_ceiling():
+    model = build(gap(0.1), ceiling=65_000.0)
+    model.step()
+    assert loan(model) == pytest.approx((1.15e5, 6.5e4))
+    with pytest.raises(InputError, match=r"collateral\.ETH\.debt_ceiling.*at least 60000, what is owed"):
+        build(ceiling=5e4)
+
+
 def test_it_winds_down_when_borrowing_gets_too_dear():
-    """At 20% a year against a carry of 10% it repays half of its debt a step: 60,000, 30,000, 15,000 (an hour's interest
-    is 0.002%)."""
+    """At 20% a year against a carry of 10% it repays half of its debt a step: 60,000, 30,000, 15,000 (an hour's
+    interest is 0.002%)."""
     model = build(rate=0.2, most_rate=0.1, speed=0.5)
     for debt in (3e4, 1.5e4):
         model.step()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from protocol_worlds import audit, debt_of, positions_of, rows, set_debt, set_price, simple_pool
+from protocol_worlds import audit, build, debt_of, positions_of, rows, set_debt, set_price, simple_pool
 
 from contagion.allocation.waterfall import Waterfall
 from contagion.errors import InputError
@@ -203,6 +203,50 @@ def test_an_absorption_needs_no_keeper_and_a_sale_does():
     assert not lending.liquidate()
     assert eth(world, "pool") == pytest.approx(10.0)
     audit(world)
+
+
+def modes(**changes):
+    """Ether as usual and, under a key of its own, on the terms of an efficiency mode; a borrower of each."""
+    pool = {
+        "kind": "lending_pool", "supplied": 1e6, "oracle": {"deviation": 0.0},
+        "collateral": {
+            "ETH": TERMS, "ETH efficient": {"asset": "ETH", "ltv": 0.9, "liquidation_threshold": 0.93, "bonus": 0.01},
+        } | changes,
+    }  # fmt: skip
+    borrowers = [
+        {"archetype": "borrower", "name": name, "venue": "pool", "size": {"fixed": 1e4}, "assets": {key: 1.0},
+         "parameters": {"ltv": 0.45}}
+        for name, key in (("usual", "ETH"), ("efficient", "ETH efficient"))
+    ]  # fmt: skip
+    return build(protocols={"pool": pool}, traders=[*borrowers, {"archetype": "keeper", "venue": "pool",
+                 "capital": 1e6, "parameters": {"gas": 0.0, "spot_depth": 1e15}}])  # fmt: skip
+
+
+def test_an_efficiency_mode_has_terms_of_its_own_for_the_same_asset():
+    """At 550 the debt of 4,500 is above 0.8 x 5,500 = 4,400 but below 0.93 x 5,500 = 5,115; at 480 it is above 4,464:
+    health 0.992, so that half of it goes, at a bonus of 1%."""
+    world = modes()
+    set_price(world, "ETH", 550.0)
+    audit(world)
+    lending = Lending(world)
+    assert lending.liquidate()
+    (_, borrower, _), = rows(world, Cause.REPAYMENT)
+    assert borrower == "usual:0"
+    set_price(world, "ETH", 480.0)
+    audit(world)
+    assert lending.liquidate()
+    audit(world)
+    seized = [amount for payer, _, amount in rows(world, Cause.SEIZURE) if payer == "efficient:0"]
+    assert seized == [pytest.approx(2_250 * 1.01)]
+
+
+def test_isolated_collateral_stands_alone():
+    alone = {"ETH efficient": {"asset": "ETH", "ltv": 0.5, "liquidation_threshold": 0.8, "debt_ceiling": 5e3}}
+    modes(**alone)
+    pool = {"kind": "lending_pool", "supplied": 1e6, "collateral": {"ETH": TERMS} | alone}
+    both = {"archetype": "borrower", "venue": "pool", "size": {"fixed": 1e3}}
+    with pytest.raises(InputError, match="post nothing else: it is isolated"):
+        build(protocols={"pool": pool}, traders=[both])
 
 
 def test_a_design_is_known_by_its_name_and_explains_its_parameters():
