@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from contagion.errors import ContagionError, ConvergenceError, InputError, InvariantError
 
 if TYPE_CHECKING:
-    from contagion.experiment import sweep
+    from contagion.experiment import compare, sweep
     from contagion.model import ContagionModel
     from contagion.results import RunResult
     from contagion.scenario import Scenario, bundled_scenarios, load_scenario
@@ -23,6 +23,7 @@ _HOME_OF = {
     "RunResult": "contagion.results",
     "Scenario": "contagion.scenario",
     "bundled_scenarios": "contagion.scenario",
+    "compare": "contagion.experiment.comparison",
     "load_scenario": "contagion.scenario",
     "sweep": "contagion.experiment.sweeps",
 }
@@ -36,6 +37,7 @@ __all__ = [
     "RunResult",
     "Scenario",
     "bundled_scenarios",
+    "compare",
     "load_scenario",
     "sweep",
 ]

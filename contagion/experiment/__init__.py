@@ -6,11 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from contagion.experiment.compared import Comparison
+    from contagion.experiment.comparison import compare, compare_runs
     from contagion.experiment.file import Experiment, experiment_schema, load_experiment
     from contagion.experiment.store import Results, open_results
     from contagion.experiment.sweeps import sweep
 
 _HOME_OF = {
+    "Comparison": "contagion.experiment.compared",
+    "compare": "contagion.experiment.comparison",
+    "compare_runs": "contagion.experiment.comparison",
     "Experiment": "contagion.experiment.file",
     "Results": "contagion.experiment.store",
     "experiment_schema": "contagion.experiment.file",
@@ -19,7 +24,10 @@ _HOME_OF = {
     "sweep": "contagion.experiment.sweeps",
 }
 
-__all__ = ["Experiment", "Results", "experiment_schema", "load_experiment", "open_results", "sweep"]
+__all__ = [
+    "Comparison", "Experiment", "Results", "compare", "compare_runs", "experiment_schema", "load_experiment",
+    "open_results", "sweep",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
