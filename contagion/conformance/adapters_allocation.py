@@ -74,12 +74,13 @@ def _toy_book(inputs: Inputs) -> dict[str, Any]:
     budget = min(inputs["theta"] * deficit, float(limits.sum()))
     queue = fill_by_rank(np.where(limits > 0.0, _array(inputs["queue_score"]), -np.inf), limits, budget)
     shared = pro_rata(limits, budget)
+    worst = _rates(_array([worst_survivor(limits, queue), worst_survivor(limits, shared)]), np.full(2, budget))
     return {
         "deficit": deficit, "capacity": float(limits.sum()), "budget": budget,
         "queue_haircut_amount": queue.tolist(), "queue_equity_after": (equity - queue).tolist(),
-        "pro_rata_rate": budget / float(limits.sum()), "pro_rata_haircut_amount": shared.tolist(),
-        "pro_rata_equity_after": (equity - shared).tolist(), "ptsr_queue": worst_survivor(limits, queue) / budget,
-        "ptsr_pro_rata": worst_survivor(limits, shared) / budget,
+        "pro_rata_rate": _rates(_array([budget]), _array([limits.sum()]))[0],
+        "pro_rata_haircut_amount": shared.tolist(),
+        "pro_rata_equity_after": (equity - shared).tolist(), "ptsr_queue": worst[0], "ptsr_pro_rata": worst[1],
     }  # fmt: skip
 
 

@@ -59,6 +59,7 @@ def doc_example(inputs: Inputs) -> dict[str, Any]:
     units, entry, trigger, execution = (
         float(inputs[name]) for name in ("qty", "entry_price", "trigger_price", "execution_price")
     )
+    units *= _side(inputs) if "side" in inputs else 1.0
     equity = inputs["collateral"] + units * (trigger - entry)
     held = np.array([units]), np.array([trigger])
     bankruptcy = bankruptcy_prices(*held, np.zeros(1), equity)[0]
