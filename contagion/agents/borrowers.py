@@ -7,6 +7,7 @@ import numpy as np
 
 from contagion.agents.behaviours import Borrower
 from contagion.agents.kernels import OUT
+from contagion.agents.transfers import Transfers
 from contagion.protocols import minting
 from contagion.protocols.peg import pegs_of
 from contagion.protocols.verbs import repay
@@ -20,7 +21,7 @@ class Borrowers:
     """Keeps loans at their owners' comfort: repays what brings the health factor back to it, within the wallet.
 
     With C the risk-adjusted collateral and D the debt, health is C / D and the repayment is D - C / comfort. A pool
-    sends no margin calls, so nothing is delayed.
+    sends no margin calls, so nothing is delayed but money that has to cross to it.
     """
 
     def __init__(self, world: World) -> None:
@@ -30,12 +31,13 @@ class Borrowers:
             for group in world.groups if isinstance(group.rule, Borrower) and len(group.accounts)
         ]  # fmt: skip
         self._pegs = pegs_of(world)
+        self._transfers = Transfers(world)
         largest = max((last - first for _, first, last in self._groups), default=0)
         self._rows, self._amounts = np.empty(largest, np.int64), np.empty(largest)
 
     def run(self) -> bool:
         """Repay where health is below comfort; whether anybody did."""
-        moved = False
+        moved = self._transfers.next_due is not None and self._receive()
         for comfort, first, last in self._groups:
             state = self.world.state
             found = _uncomfortable(
@@ -52,10 +54,17 @@ class Borrowers:
         """An owner with too little pays its loans pro rata to what each needs."""
         state = self.world.state
         self.world.bookkeeper.phase = Phase.TRADE
-        owners, place = np.unique(state.accounts.owner[state.positions.account[positions]], return_inverse=True)
+        accounts = state.positions.account[positions].astype(np.int64)
+        amounts = np.maximum(0.0, amounts - self._transfers.under_way(accounts))
+        owners, place = np.unique(state.accounts.owner[accounts], return_inverse=True)
         asked = np.bincount(place, weights=amounts)
-        share = np.minimum(1.0, np.maximum(state.agents.cash[owners], 0.0) / asked)
+        means = np.maximum(state.agents.cash[owners] - self._transfers.promised(owners, 0), 0.0)
+        share = np.minimum(1.0, np.divide(means, asked, out=np.zeros(len(owners)), where=asked > 0.0))
         paid = amounts * share[place]
+        crosses = self._transfers.slow[state.agents.group[state.accounts.owner[accounts]]] & (paid > 0.0)
+        if crosses.any():
+            self._transfers.send(accounts[crosses], paid[crosses], positions[crosses].astype(np.int64))
+            paid = np.where(crosses, 0.0, paid)
         for position, amount in zip(positions.tolist(), paid.tolist(), strict=True):
             if amount > 0.0:
                 self._repay_one(position, amount)
@@ -64,6 +73,20 @@ class Borrowers:
             self.world.count("repaid", total)
         return total > 0.0
 
+    def _receive(self) -> bool:
+        """Money that was under way repays, as far as its sender still has it and owes it; whether any did."""
+        state, total = self.world.state, 0.0
+        for account, position, sent in self._transfers.arrive():
+            owed = -float(state.positions.units[position])
+            owed *= float(state.instruments.value_price[state.positions.instrument[position]])
+            paid = min(sent, owed, max(0.0, float(state.agents.cash[state.accounts.owner[account]])))
+            if paid > 0.0:
+                self.world.bookkeeper.phase = Phase.TRADE
+                self._repay_one(position, paid)
+                total += paid
+        if total > 0.0:
+            self.world.count("repaid", total)
+        return total > 0.0
 
     def _repay_one(self, position: int, amount: float) -> None:
         """In cash, or in the stablecoin that is owed, bought for that cash."""

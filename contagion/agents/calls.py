@@ -73,7 +73,7 @@ class MarginCalls:
         if not (len(called) or self._due or len(self._answered) or arrival is not None):
             return False
         self.world.bookkeeper.phase = Phase.TRADE
-        moved = arrival is not None and self._transfers.arrive()
+        moved = arrival is not None and self._receive()
         if len(self._answered):
             self._forget_recovered()
         if len(called):
@@ -85,6 +85,19 @@ class MarginCalls:
         self._answered = np.union1d(self._answered, accounts)
         accounts = accounts[self._below(accounts) & ~self._gone(accounts)]
         return (len(accounts) > 0 and self._answer(accounts, execute)) or moved
+
+    def _receive(self) -> bool:
+        """Money that was under way comes in, as far as its sender still has it; whether any did."""
+        world, state = self.world, self.world.state
+        moved = False
+        for account, _, sent in self._transfers.arrive():
+            settle = int(state.books.settle[state.accounts.book[account]])
+            units = min(sent, max(0.0, float(self._means(state.accounts.owner[account : account + 1], settle)[0])))
+            if units > 0.0:
+                world.bookkeeper.deposit(np.array([account]), np.array([units]))
+                world.count("top_ups", units * float(state.assets.fundamental[settle]))
+                moved = True
+        return moved
 
     def _gone(self, accounts: np.ndarray) -> np.ndarray:
         return (self.world.state.accounts.flags[accounts] & _GONE) != 0

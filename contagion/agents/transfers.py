@@ -11,7 +11,7 @@ _GONE = int(AccountFlag.CLOSED | AccountFlag.TAKEN_OVER | AccountFlag.BANKRUPT)
 
 
 class Transfers:
-    """Top-ups of groups whose money has to cross to the venue.
+    """What groups send whose money has to cross to the venue: answers to margin calls, repayments of loans.
 
     Until it arrives money is the sender's, who cannot use it twice. A transfer fails with the probability of its
     group, a draw keyed by account and step; the money is then stuck for the group's `returns` steps. What arrives
@@ -30,7 +30,7 @@ class Transfers:
         self._failure = np.array([item.failure for item in terms], float)
         self._returns = np.array([item.returns for item in terms], np.int64)
         self.slow = (self._steps > 0) | (self._failure > 0.0)
-        self._account, self._due = np.empty((2, 0), np.int64)
+        self._account, self._position, self._due = np.empty((3, 0), np.int64)
         self._units = np.empty(0)  # [settlement asset]
         self._failed = np.empty(0, np.bool_)
 
@@ -39,14 +39,15 @@ class Transfers:
         """Step at which the next money arrives or is free again."""
         return int(self._due.min()) if len(self._due) else None
 
-    def send(self, accounts: np.ndarray, units: np.ndarray) -> None:
-        """Money leaves for accounts. [settlement asset]"""
+    def send(self, accounts: np.ndarray, units: np.ndarray, positions: np.ndarray | None = None) -> None:
+        """Money leaves for accounts, for certain positions of theirs if given. [settlement asset]"""
         state, world = self.world.state, self.world
         group = state.agents.group[state.accounts.owner[accounts]]
         draw = world.streams.uniforms("transfer", state.accounts.key[accounts], world.step)
         failed = draw < self._failure[group]
         due = world.step + self._steps[group] + np.where(failed, self._returns[group], 0)
         self._account = np.concatenate([self._account, accounts])
+        self._position = np.concatenate([self._position, accounts * 0 - 1 if positions is None else positions])
         self._units = np.concatenate([self._units, units])
         self._due = np.concatenate([self._due, due])
         self._failed = np.concatenate([self._failed, failed])
@@ -63,34 +64,28 @@ class Transfers:
         sender = state.accounts.owner[self._account[under_way]]
         return np.array([self._units[under_way][sender == owner].sum() for owner in owners])
 
-    def arrive(self) -> bool:
-        """Credit what is due; whether money moved."""
+    def under_way(self, accounts: np.ndarray) -> np.ndarray:
+        """What was sent to accounts and has not come, or is stuck. Shape of `accounts`. [settlement asset]"""
         if not len(self._due):
-            return False
+            return np.zeros(len(accounts))
+        return np.array([self._units[self._account == account].sum() for account in accounts])
+
+    def arrive(self) -> list[tuple[int, int, float]]:
+        """What is due now: account, position (-1: none) and money that the sender has. [settlement asset]"""
+        if not len(self._due):
+            return []
         state, world = self.world.state, self.world
         now = self._due <= world.step
         if not now.any():
-            return False
+            return []
         good = now & ~self._failed
         gone = state.accounts.flags[self._account] & _GONE != 0
         if (good & gone).any():
             world.count("transfers_too_late", int((good & gone).sum()))
-        moved = False
-        for place in np.flatnonzero(good & ~gone).tolist():
-            moved |= self._credit(int(self._account[place]), float(self._units[place]))
+        here = good & ~gone
+        found = list(zip(self._account[here].tolist(), self._position[here].tolist(), self._units[here].tolist(),
+                         strict=True))  # fmt: skip
         left = ~now
-        self._account, self._units = self._account[left], self._units[left]
+        self._account, self._position, self._units = self._account[left], self._position[left], self._units[left]
         self._due, self._failed = self._due[left], self._failed[left]
-        return moved
-
-    def _credit(self, account: int, units: float) -> bool:
-        state, world = self.world.state, self.world
-        owner, settle = int(state.accounts.owner[account]), int(state.books.settle[state.accounts.book[account]])
-        slot = world.bookkeeper.slot(owner, settle) if settle else -1
-        has = float(state.holdings.units[slot] if settle else state.agents.cash[owner])
-        units = min(units, max(0.0, has))
-        if units <= 0.0:
-            return False
-        world.bookkeeper.deposit(np.array([account]), np.array([units]))
-        world.count("top_ups", units * float(state.assets.fundamental[settle]))
-        return True
+        return found

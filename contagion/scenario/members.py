@@ -40,7 +40,7 @@ class Traders(Strict):
     wallet: Annotated[float, Field(ge=0)] = 0.0  # cash outside the venue as a multiple of posted margin
     answers: dict[Literal["top_up", "reduce", "ignore"], Share] = {"top_up": 0.3, "reduce": 0.3, "ignore": 0.4}
     delay: Annotated[int, Field(ge=0)] = 1  # steps between a margin call and its answer
-    transfer: Transfer = Transfer()  # of what answers a margin call
+    transfer: Transfer = Transfer()  # of what answers a margin call or repays a loan
     parameters: dict[str, Any] = {}  # of the archetype class
 
     @model_validator(mode="before")

@@ -1,4 +1,4 @@
-"""Margin calls answered with money that has to cross to the venue."""
+"""Margin calls answered, and loans repaid, with money that has to cross to the venue."""
 
 from __future__ import annotations
 
@@ -89,3 +89,39 @@ def test_a_run_and_its_steps_are_the_same():
     go(stepped, 8)
     ran.run()
     assert balance(ran) == balance(stepped) == pytest.approx(-888.0)
+
+
+def lent(gap: float, **transfer) -> ContagionModel:
+    """10 ether at 1,000 against 7,000 of debt, threshold 0.8; a borrower who wants a health of 1.1 has 5,000."""
+    return ContagionModel({
+        "name": "transfers", "steps": 8, "dt": "1h", "prices": "constant", "feedback": "none",
+        "assets": {"ETH": {"price": 1000.0}},
+        "protocols": {"pool": {"kind": "lending_pool", "supplied": 1e5, "rate": {"slope1": 0.0, "slope2": 0.0},
+                               "oracle": {"deviation": 0.0},
+                               "collateral": {"ETH": {"ltv": 0.78, "liquidation_threshold": 0.8}}}},
+        "traders": [{"archetype": "borrower", "venue": "pool", "size": {"fixed": 10_000.0}, "wallet": 0.5,
+                     "parameters": {"ltv": 0.7, "comfort": 1.1}, "transfer": transfer},
+                    {"archetype": "keeper", "venue": "pool", "capital": 1e6,
+                     "parameters": {"gas": 0.0, "spot_depth": 1e12}}],
+        "shocks": [{"at": 1, "kind": "price_gap", "asset": "ETH", "size": gap},
+                   {"at": 2, "kind": "price_gap", "asset": "ETH", "size": -0.1}],
+    }, rng=3)  # fmt: skip
+
+
+def debt(model: ContagionModel) -> float:
+    return -float(model.world.state.positions.units[model.world.state.accounts.start[1] - 1])
+
+
+def test_a_repayment_that_crosses_comes_too_late_for_the_keeper():
+    """At 950 health is 7,600 / 7,000; 7,000 - 7,600 / 1.1 = 90.9 are sent. At 855 it is 6,840 / 7,000 without them."""
+    there, crossing = lent(-0.05), lent(-0.05, steps=3)
+    for model in (there, crossing):
+        go(model, 1)
+    assert debt(there) == pytest.approx(7_600 / 1.1)
+    assert debt(crossing) == pytest.approx(7_000.0)
+    for model in (there, crossing):
+        go(model, 1)
+    # With the money at hand the borrower is back at 1.1 before a keeper comes: 6,840 / 1.1.
+    assert debt(there) == pytest.approx(6_840 / 1.1)
+    assert there.world.counters.get("loan_liquidations", 0.0) == 0.0
+    assert crossing.world.counters["loan_liquidations"] == 1.0
