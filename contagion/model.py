@@ -25,6 +25,7 @@ from contagion.market.pricing import Pricing
 from contagion.outcomes.record import Recorder
 from contagion.protocols.claims import ClaimValues
 from contagion.protocols.credit import Credit
+from contagion.protocols.debt_protocols import DebtProtocols
 from contagion.protocols.interest import Interest
 from contagion.protocols.lending import Lending
 from contagion.protocols.runs import Runs
@@ -103,6 +104,7 @@ class ContagionModel(LazyAgents, mesa.Model):
         self.insolvency = Insolvency(world)
         self.liquidation = Liquidation(world, self.market, self.waterfall)
         self.interest = Interest(world)
+        self.debt_protocols = DebtProtocols(world)
         self.lending = Lending(world)
         self.claims = ClaimValues(world)
         self.credit = Credit(world)
@@ -162,6 +164,7 @@ class ContagionModel(LazyAgents, mesa.Model):
     def _observe(self) -> None:
         self.world.bookkeeper.phase = _OBSERVE
         self.interest.accrue()
+        self.debt_protocols.run()
         self.pricing.advance(self.step_number)
         self.decisions.update_quotes()
 

@@ -59,6 +59,7 @@ class TokenDilution(Layer):
         if rest < -1e-9 * raised:
             raise InputError("token_dilution.supply", self.supply, "at least the units that agents hold")
         case.memory.by_market[asset] = case.memory.by_market.get(asset, 0.0) + raised / after
+        case.world.count(f"tokens_issued.{case.venue.name}", raised / after)
         self._reprice(case, asset, after / price)
         # Outside's cash for the part of old holders in the model is a sale; the tokens it gets are theirs no more.
         state.agents.cash[0] -= raised

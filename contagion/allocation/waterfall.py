@@ -126,7 +126,7 @@ class Waterfall(Settlement):
         for venue, layer, memory in self._watching:
             layer.watch(self.world, venue, memory)
         balance = self.world.state.accounts.balance
-        if self._seen == len(self.world.bookkeeper.deficits) and not self.lots:
+        if self._seen == len(self.world.bookkeeper.deficits) and not self.lots and not self.carried:
             for account in self._all_takeovers:
                 if balance[account] != 0.0:
                     break

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contagion.protocols import verbs
-from contagion.protocols.peg import pegs_of
 from contagion.protocols.rates import BorrowRate
 from contagion.scenario.debt_positions import CollateralisedDebt
 from contagion.scenario.lending import LendingPool
@@ -20,7 +19,6 @@ class Interest:
             (venue, venue.debts[0], BorrowRate(venue.spec.rate))
             for venue in world.venues.values() if isinstance(venue.spec, LendingPool)
         ]  # fmt: skip
-        self._pegs = list(pegs_of(world).values())
 
     def accrue(self) -> bool:
         """Grow debt by the rate at the pool's utilisation now; once a step, in its first round.
@@ -30,8 +28,6 @@ class Interest:
         """
         if not self._pools:
             return False
-        for peg in self._pegs:
-            peg.relax()
         grown = False
         for venue, debt, rate in self._pools:
             grown |= self._grow(venue, debt, rate)

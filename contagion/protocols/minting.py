@@ -6,7 +6,7 @@ Amounts of the claim are units, which stand for a dollar of debt each.
 
 from __future__ import annotations
 
-from contagion.protocols.verbs import OUTSIDE, _change_units, _place, post_collateral, sell_spot
+from contagion.protocols.verbs import _DUST, OUTSIDE, _change_units, _place, post_collateral, sell_spot
 from contagion.state.bookkeeper import Bookkeeper
 from contagion.state.codes import Cause
 
@@ -33,8 +33,10 @@ def buy_back(books: Bookkeeper, payer: int, claim: int, units: float, price: flo
 def destroy(books: Bookkeeper, holder: int, claim: int, units: float) -> None:
     """Units leave a holder's hands and the supply, without a row (the verb that uses it books one)."""
     state = books.state
-    state.holdings.units[books.slot(holder, claim)] -= units
-    state.assets.supply[claim] = max(0.0, float(state.assets.supply[claim]) - units)
+    slot, supply = books.slot(holder, claim), float(state.assets.supply[claim])
+    held = float(state.holdings.units[slot])
+    state.holdings.units[slot] = 0.0 if abs(held - units) <= _DUST * held else held - units
+    state.assets.supply[claim] = 0.0 if supply - units <= _DUST * supply else supply - units
     drift = units * (float(state.assets.audited[claim]) - float(state.assets.fundamental[claim]))
     state.agents.worth[holder] -= drift
     state.agents.worth[int(state.assets.issuer[claim])] += drift

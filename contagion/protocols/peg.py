@@ -27,6 +27,7 @@ class Peg:
         hours, step = spec.peg_half_life.total_seconds() / 3600.0, world.dt_years * 8760.0
         self._kept = 0.5 ** (step / hours) if hours > 0.0 else 0.0
         self._bought, self._step = 0.0, -1
+        self._highest = f"highest_price.{venue.name}"
 
     def relax(self) -> bool:
         """Once a step: the gap to par closes by its part; whether there was one."""
@@ -58,6 +59,8 @@ class Peg:
         if math.isfinite(self._depth) and self.world.scenario.feedback != "none":
             move = math.log1p(self._move(self._bought)) - math.log1p(self._move(before))
             self.world.state.assets.discount[self.claim] -= move
+        counters = self.world.counters
+        counters[self._highest] = max(counters.get(self._highest, 0.0), self.price())
 
     def _so_far(self) -> float:
         """Bought in this step. [USD at par]"""

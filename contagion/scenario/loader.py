@@ -58,10 +58,13 @@ def load_scenario(
 
 
 def _in_event_window(written: RuleSpec, given: Any) -> Any:
-    """Price files that stand in for a recorded event start when it does, unless they say otherwise."""
+    """Price files that stand in for a recorded event start when it does, and hold what it holds, unless they say so."""
     process = written.build()
     is_file = isinstance(given, Mapping) and given.get("process") == "file"
-    return {"start": process.opens(), **given} if is_file and isinstance(process, EventPath) else given
+    if not (is_file and isinstance(process, EventPath)):
+        return given
+    held = {"held": list(process.held)} if process.held else {}
+    return {"start": process.opens(), **held, **given}
 
 
 def bundled_scenarios() -> dict[str, str]:

@@ -78,8 +78,8 @@ def test_every_preset_field_is_known_to_the_schema_and_says_where_it_is_from():
         for path, entry in fields.items():
             assert entry["assumed"] is True or (entry["source"] and entry["as_of"]), f"{name}: {path}"
         section = "protocols" if "liquidation.design" in fields else "exchanges"
-        terms = {"kind": "lending_pool"} if section == "protocols" else {}
-        data = exchange_world(assets={"BTC": {"price": 10.0}, "ETH": {"price": 1.0}})
+        terms = {"kind": "lending_pool"} if section == "protocols" and "kind" not in fields else {}
+        data = exchange_world(assets={"BTC": {"price": 10.0}, "ETH": {"price": 1.0}, "MKR": {"price": 250.0}})
         data[section] = {**data.get(section, {}), "venue": {"preset": name, **terms}}
         data["traders"] = [entry | {"venue": "perp"} for entry in data["traders"]]
         load_scenario(data)

@@ -12,8 +12,9 @@ from contagion.model import ContagionModel
 from contagion.scenario import describe, load_scenario, preset_text, scenario_text
 from contagion.scenario.preset import preset_fields, preset_names
 
-POOLS = [name for name in preset_names() if "liquidation.design" in preset_fields(name)]
-VENUES = [name for name in preset_names() if name not in POOLS]
+DESIGNS = [name for name in preset_names() if "liquidation.design" in preset_fields(name)]
+POOLS = [name for name in DESIGNS if "kind" not in preset_fields(name)]
+VENUES = [name for name in preset_names() if name not in DESIGNS]
 
 
 def crash(preset: str, **venue: Any) -> dict[str, Any]:

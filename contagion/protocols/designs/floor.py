@@ -48,7 +48,7 @@ class Floor:
 
     def pays(self, pool: Pool) -> bool:
         """Whether the price is below the floor, and nobody has looked in this step."""
-        return self.step != pool.world.step and self.peg.price() < 1.0 - self.fee(pool)
+        return self.step != pool.world.step and 0.0 < self.peg.price() < 1.0 - self.fee(pool)
 
     def hold(self, pool: Pool) -> bool:
         """Keepers redeem, once a step each; whether one did."""

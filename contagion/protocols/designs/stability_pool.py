@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -52,7 +52,7 @@ class StabilityPool(Design):
 
     by_keepers: ClassVar[bool] = False
 
-    vaults: Annotated[tuple[str, ...], Field(min_length=1)]
+    vaults: tuple[str, ...] = ()
     keeper_share: Share = 0.005
     redemption_fee: Share = 0.005
     fee_half_life: Duration = Field(default="12h", validate_default=True)
