@@ -90,13 +90,23 @@ def _kind(state: State, venue: Venue, agent: int) -> list[tuple[int, float, floa
     wanted |= {int(state.books.settle[book]) for book in venue.books if state.books.takeover[book] >= 0} - {0}
     rows = range(int(state.agents.holding_start[agent]), int(state.agents.holding_start[agent + 1]))
     held = ((int(state.holdings.asset[row]), float(state.holdings.units[row])) for row in rows)
-    return [(asset, units, float(state.assets.fundamental[asset])) for asset, units in held if asset in wanted]
+    assets = state.assets
+    return [
+        (asset, units, float((assets.redemption if asset == venue.claim else assets.fundamental)[asset]))
+        for asset, units in held if asset in wanted
+    ]  # fmt: skip
 
 
-def surrender(bookkeeper: Bookkeeper, venue: Venue, agent: int, amount: float) -> None:
-    """An agent gives a venue value out of its own hands, without a row: cash first, then in kind at fundamental value.
+def claims_of(state: State, venue: Venue, agent: int) -> float:
+    """What an agent's claims on a venue stand for. [USD]"""
+    return sum(units * price for asset, units, price in _kind(state, venue, agent) if asset == venue.claim)
 
-    Claim units on the venue itself are burned; units of a settlement asset change hands. [USD]
+
+def surrender(bookkeeper: Bookkeeper, venue: Venue, agent: int, amount: float, claims_first: bool = False) -> None:
+    """An agent gives a venue value out of its own hands, without a row: cash, then in kind, or the other way round.
+
+    Claim units on the venue itself are burned at what they stood for, their redemption value: others then have what
+    they had before the loss. Units of a settlement asset change hands at fundamental value. [USD]
 
     Raises
     ------
@@ -104,7 +114,8 @@ def surrender(bookkeeper: Bookkeeper, venue: Venue, agent: int, amount: float) -
         The agent has less than that.
     """
     state = bookkeeper.state
-    cash = min(amount, float(state.agents.cash[agent]))
+    in_kind = claims_of(state, venue, agent) if claims_first else 0.0
+    cash = min(max(0.0, amount - in_kind), float(state.agents.cash[agent]))
     state.agents.cash[agent] -= cash
     state.agents.cash[venue.row] += cash
     rest = amount - cash
@@ -128,7 +139,7 @@ def _burn(bookkeeper: Bookkeeper, venue: Venue, agent: int, asset: int, units: f
     state = bookkeeper.state
     state.holdings.units[bookkeeper.slot(agent, asset)] -= units
     state.assets.supply[asset] -= units
-    drift = units * float(state.assets.audited[asset] - state.assets.fundamental[asset])
+    drift = units * float(state.assets.audited[asset] - state.assets.redemption[asset])
     state.agents.worth[agent] -= drift
     state.agents.worth[venue.row] += drift
 
