@@ -17,7 +17,12 @@ CASES = {
     "crash": "benchmarks.scale",
     "portfolio_speed": "benchmarks.portfolio_speed",
     "allocation_speed": "benchmarks.allocation_speed",
+    "sweep_throughput": "benchmarks.sweep_speed",
+    "sweep_beside_mesa": "benchmarks.sweep_speed",
+    "sweep_10000": "benchmarks.sweep_speed",
 }
+ON_REQUEST = ("sweep_10000",)
+"""Cases that take minutes: timed when they are named."""
 
 
 def main() -> int:
@@ -38,7 +43,7 @@ def main() -> int:
 
     found, failed = [], False
     print(f"{'':<76}{'value':>12} {'':<12}{'target':<10}met")
-    for name in arguments.names or CASES:
+    for name in arguments.names or [name for name in CASES if name not in ON_REQUEST]:
         try:
             measured = getattr(import_module(CASES[name]), name)(arguments.quick)
         except Exception as error:  # one broken case must not hide the others

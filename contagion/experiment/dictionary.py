@@ -44,6 +44,7 @@ def is_amount(outcome: str) -> bool:
     return _define(outcome, False).unit in AMOUNTS
 
 
+@cache
 def _define(column: str, swept: bool) -> Definition:
     if column in OWN:
         return Definition(column, *OWN[column])
