@@ -32,12 +32,6 @@ class ClaimMarket:
             self._flow[asset] = 0.0
         self._moved.clear()
 
-    def price(self, asset: int, depth: float) -> float:
-        """Price of the next unit. [USD]"""
-        if (pool := self._pools.pricing(asset)) is not None:
-            return pool.price(asset)
-        return self._unmoved(asset, depth) * math.exp(self._shift(float(self._flow[asset]), depth))
-
     def room(self, asset: int, price: float, depth: float) -> float:
         """Units whose purchase brings the price to `price`; negative: whose sale does. [units]"""
         if (pool := self._pools.pricing(asset)) is not None:
