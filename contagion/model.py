@@ -15,6 +15,7 @@ from contagion.agents.lazy import LazyAgents
 from contagion.agents.retreat import MakerRetreat
 from contagion.allocation.checks import check_allocation
 from contagion.allocation.resolution import Insolvency
+from contagion.allocation.safety import Premiums
 from contagion.allocation.waterfall import Waterfall
 from contagion.errors import InputError
 from contagion.liquidation.closing import Liquidation
@@ -104,6 +105,7 @@ class ContagionModel(LazyAgents, mesa.Model):
         self.insolvency = Insolvency(world)
         self.liquidation = Liquidation(world, self.market, self.waterfall)
         self.interest = Interest(world)
+        self.premiums = Premiums(world)
         self.debt_protocols = DebtProtocols(world)
         self.lending = Lending(world)
         self.claims = ClaimValues(world)
@@ -164,6 +166,7 @@ class ContagionModel(LazyAgents, mesa.Model):
     def _observe(self) -> None:
         self.world.bookkeeper.phase = _OBSERVE
         self.interest.accrue()
+        self.premiums.pay()
         self.debt_protocols.run()
         self.pricing.advance(self.step_number)
         self.decisions.update_quotes()

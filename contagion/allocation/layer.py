@@ -135,6 +135,7 @@ class Payment:
     capacity: float | None = None
     deficits: np.ndarray | None = None
     contributions: bool = False  # agents pay with their part of the default fund
+    claims_first: bool = False  # agents pay with claims on the venue before they pay in cash
     diluted: bool = False  # agents have paid already: what they hold is worth less
 
     def __post_init__(self) -> None:

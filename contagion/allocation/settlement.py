@@ -74,7 +74,8 @@ class Settlement:
             use_contributions(bookkeeper, venue, payers, amounts)
         elif payment.agents is not None and not payment.diluted:
             for agent in np.unique(payers):
-                surrender(bookkeeper, venue, int(agent), float(amounts[payers == agent].sum()))
+                paid = float(amounts[payers == agent].sum())
+                surrender(bookkeeper, venue, int(agent), paid, payment.claims_first)
         self._credit(case, np.bincount(claim_of, weights=amounts, minlength=len(case.roots)))
         bookkeeper.book(Cause.ALLOCATION, owners, venue.row, amounts, name, case.roots[claim_of])
 

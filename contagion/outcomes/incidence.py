@@ -38,7 +38,7 @@ _CAUSES = {
     Channel.EXECUTION: (
         Cause.EXECUTION, Cause.LIQUIDATION, Cause.SPOT_SALE, Cause.SPOT_DELIVERY, Cause.REPAYMENT, Cause.SEIZURE,
     ),
-    Channel.FEES: (Cause.LIQUIDATION_FEE, Cause.GAS, Cause.SURPLUS),
+    Channel.FEES: (Cause.LIQUIDATION_FEE, Cause.GAS, Cause.SURPLUS, Cause.FEE),
     Channel.SOCIALISED: (Cause.ALLOCATION, Cause.RESOLUTION),
     Channel.LIMITED: (Cause.LIMITED_LIABILITY, Cause.DEFICIT),
     Channel.CREDIT: (Cause.LOAN_PAYMENT, Cause.LOAN_DISCHARGE, Cause.FORGIVEN_DEBT, Cause.DEFAULT_COST),

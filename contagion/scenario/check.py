@@ -16,7 +16,7 @@ from contagion.scenario.names import nearest
 from contagion.scenario.plans import group_names, plan_groups
 from contagion.scenario.schema import Scenario, Shock
 from contagion.scenario.venues import Exchange
-from contagion.scenario.waterfalls import check_candidates, check_layers
+from contagion.scenario.waterfalls import check_candidates, check_cover, check_layers
 
 
 def check(scenario: Scenario) -> None:
@@ -46,6 +46,7 @@ def check_references(scenario: Scenario) -> None:
             for asset in protocol.coins.values():
                 _known(f"{where}.collateral", asset, [other for other in others if other != protocol.asset])
             check_candidates(where, protocol)
+            check_cover(where, protocol, scenario)
             continue
         _check_issuer(where, protocol, others, scenario)
     for order, shock in enumerate(scenario.shocks):

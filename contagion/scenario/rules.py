@@ -61,7 +61,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "venue_equity": "contagion.allocation.funds:VenueEquity",
         "skin_in_the_game": "contagion.allocation.funds:SkinInTheGame",
         "recourse": "contagion.allocation.cash:Recourse",
-        "staked_claims": "contagion.allocation.staked:StakedClaims",
+        "safety_pool": "contagion.allocation.safety:SafetyPool",
         "depositor_write_down": "contagion.allocation.cash:DepositorWriteDown",
         "profit_haircut": "contagion.allocation.haircuts:ProfitHaircut",
         "variation_margin_haircut": "contagion.allocation.haircuts:VariationMarginHaircut",

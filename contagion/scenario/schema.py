@@ -20,10 +20,12 @@ from contagion.scenario.lending import LendingPool
 from contagion.scenario.levers import RiskWeights
 from contagion.scenario.members import Traders
 from contagion.scenario.rules import RuleSpec, spec_of
+from contagion.scenario.safety_pools import SafetyPool
 from contagion.scenario.venues import Exchange
 
 AnyProtocol = Annotated[
-    LendingPool | CollateralisedDebt | AutomatedMaker | CuratedVault | AnyIssuer, Field(discriminator="kind")
+    LendingPool | CollateralisedDebt | AutomatedMaker | CuratedVault | SafetyPool | AnyIssuer,
+    Field(discriminator="kind"),
 ]
 
 

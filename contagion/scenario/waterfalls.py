@@ -9,6 +9,7 @@ from contagion.errors import InputError
 from contagion.scenario.issuers import Vault
 from contagion.scenario.lending import LendingPool
 from contagion.scenario.names import known
+from contagion.scenario.safety_pools import SafetyPool
 from contagion.scenario.schema import Scenario
 from contagion.scenario.venues import Exchange
 
@@ -19,7 +20,7 @@ OF_CONTRACTS = frozenset({
 })  # fmt: skip
 """Layers that ask holders of contracts, or members of a clearing house."""
 
-OF_POOLS = frozenset({"reserve", "staked_claims", "depositor_write_down"})
+OF_POOLS = frozenset({"reserve", "depositor_write_down"})
 
 
 def check_layers(where: str, name: str, exchange: Exchange, scenario: Scenario) -> None:
@@ -41,6 +42,7 @@ def check_layers(where: str, name: str, exchange: Exchange, scenario: Scenario) 
     if exchange.default_fund is not None and not any(members) and exchange.preset is None:
         accepted = "a waterfall with default_fund, defaulter_fund or assessments, which draw on it"
         raise InputError(f"{where}.default_fund", "set", accepted)
+    check_cover(where, exchange, scenario)
     for order, layer in enumerate(layers):
         place = f"{where}.waterfall.{order}"
         if (vault := exchange.waterfall[order].parameters.get("vault")) is not None:
@@ -55,6 +57,20 @@ def check_layers(where: str, name: str, exchange: Exchange, scenario: Scenario) 
         if isinstance(layer, TokenDilution):
             _check_token(f"{place}.token", layer.token, scenario)
     check_candidates(where, exchange)
+
+
+def check_cover(where: str, venue: Exchange | LendingPool, scenario: Scenario) -> None:
+    """Raise on the first layer ``safety_pool`` that names no safety pool.
+
+    Raises
+    ------
+    InputError
+        Names the layer, and the safety pools there are.
+    """
+    pools = [name for name, spec in scenario.protocols.items() if isinstance(spec, SafetyPool)]
+    for order, layer in enumerate(venue.waterfall):
+        if layer.name == "safety_pool":
+            known(f"{where}.waterfall.{order}.pool", layer.parameters["pool"], pools)
 
 
 def check_candidates(where: str, venue: Exchange | LendingPool) -> None:

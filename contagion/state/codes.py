@@ -75,6 +75,7 @@ class Cause(IntEnum):
     ENDOWMENT = 28  # opening balance sheet
     SETTLEMENT = 29  # cash into or out of an account when an option expires
     EXPIRY = 30  # the option that answers it
+    FEE = 31  # what a venue charges for leaving, or pays for cover
 
 
 OUTSIDE_CAUSES = frozenset(

@@ -62,6 +62,7 @@ class World:
     margin: Any = None  # contagion.margin.requirements.Requirements, set by the audit
     waterfall: Any = None  # contagion.allocation.waterfall.Waterfall, set by itself
     incidence: Any = None  # contagion.outcomes.incidence.Incidence, set by the recorder
+    covers: dict[int, Any] = field(default_factory=dict)  # row of a safety pool -> contagion.allocation.safety.Cover
     pegs: Any = None  # row of an issuer -> contagion.protocols.peg.Peg, set by pegs_of
     step: int = 0
     halted: dict[int, int] = field(default_factory=dict)  # venue agent row -> step until which it trades nothing

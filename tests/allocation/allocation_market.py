@@ -128,6 +128,7 @@ class Market:
 def build(
     traders: list[Trader], layers: list[tuple[str, object]], prices: list[float], *, fund: float = 0.0,
     equity: float = 0.0, vault: float | None = None, inverse: bool = False, token_price: float = 1.0,
+    stakes: float = 0.0,
 ) -> Market:  # fmt: skip
     """A venue with a book of contracts on as many instruments as there are prices, at the prices of the opening.
 
@@ -174,7 +175,7 @@ def build(
     )  # fmt: skip
     cash = np.zeros(n_agents)
     cash[FIRST_TRADER:] = [trader.wallet for trader in everybody[2:]]
-    cash[FUND], cash[VENUE] = fund, equity
+    cash[FUND], cash[VENUE], cash[VAULT] = fund, equity, stakes
     cash[VENUE] += claims.sum() + sum(trader.paid_in for trader in everybody)
     if not inverse:
         cash[VENUE] += balance.sum()

@@ -19,8 +19,9 @@ from contagion.allocation.funds import InsuranceFund, VenueEquity
 from contagion.rules_table import RULES, Rule
 
 DOCS = Path(__file__).parents[2] / "docs" / "allocation_rules.md"
-SKIPPED = {"insurance fund", "insurance fund, drawdown gate", "insurance fund, cap per window", "staked claims"}
+SKIPPED = {"insurance fund", "insurance fund, drawdown gate", "insurance fund, cap per window"}
 BINDING = {
+    "safety pool, cap per window": {"cap_per_window": 6.0},
     "profit haircut, capped": {"cap": 0.1},
     "ADL pro rata, capped": {"cap": 0.4},
     "ADL pro rata, whole lots": {"lot": 1.5},
@@ -47,7 +48,8 @@ def crash(rule: Rule) -> Market:
     built = replace(rule, parameters=rule.parameters | BINDING.get(rule.name, {})).build()
     layers = [("insurance_fund", InsuranceFund()), ("rule", built), ("venue_equity", VenueEquity())]
     vault = 200.0 if rule.layer == "backstop_vault" else 0.0
-    market = build(traders, layers, [100.0], fund=10.0, equity=100.0, vault=vault)
+    stakes = 200.0 if rule.layer == "safety_pool" else 0.0
+    market = build(traders, layers, [100.0], fund=10.0, equity=100.0, vault=vault, stakes=stakes)
     rest = market.account("rest")
     market.world.bookkeeper.withdraw(np.array([rest]), market.state.accounts.balance[[rest]])
     market.move(97.0)
@@ -102,8 +104,8 @@ def document() -> str:
         "the order of the columns, and can be assessed for once more, but `small` has only 1 left. For the write-down",
         "of depositors they hold 10, 20, 50 and 20 of 100 claims on the venue. Of a token with a supply of a million",
         "`small` holds a tenth, `middle` and `bull` a fifth each and outside the rest. The capped haircut takes a",
-        "tenth of a profit at most, the capped deleveraging 40% of a position; lots are of 1.5 units. Staked claims",
-        "stand before the depositors of a pool, and are slashed whole.",
+        "tenth of a profit at most, the capped deleveraging 40% of a position; lots are of 1.5 units. The vault is the",
+        "backstop, or a safety pool of 200; its cap is 6 per window.",
         "",
         "| rule | " + " | ".join(PAYERS.values()) + " | sum |",
         "|---|" + "---:|" * (len(PAYERS) + 1),

@@ -63,6 +63,7 @@ def crash(
     market = build(
         everybody, [(rule.layer, rule.build())], [OPEN], equity=1.5 * missing,
         fund=0.0 if rule.layer == "withdrawal_haircut" else 1.5 * missing, vault=missing + 4.0 * units * scale,
+        stakes=1.5 * missing if rule.layer == "safety_pool" else 0.0,
         token_price=scale * 4e-6 * total,  # all tokens together are worth 4 per unit of the contract
     )  # fmt: skip
     rest = market.account("rest")

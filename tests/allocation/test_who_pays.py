@@ -17,6 +17,8 @@ BY_HAND = {
     "assessments": (0, 1, 14 * 2 / 9, 14 * 3 / 9, 14 * 4 / 9, 0, 0, 0),  # all that small has, the rest as 2 : 3 : 4
     "recourse": (9, 0, 0, 0, 0, 0, 6, 0),
     "depositor write-down": (0, 1.5, 3, 7.5, 3, 0, 0, 0),  # 15 of 100
+    "safety pool": (0, 0, 0, 0, 0, 15, 0, 0),
+    "safety pool, cap per window": (0, 0, 0, 0, 0, 6, 9, 0),
     "token dilution": (0, 1.5, 3, 0, 3, 0, 0, 7.5),  # each token falls by 15 in a million
     "profit haircut (DPE)": (0, 3, 6, 6, 0, 0, 0, 0),  # 15 of 100
     "profit haircut, capped": (0, 2, 4, 4, 0, 0, 5, 0),  # a tenth of 20, 40 and 40
