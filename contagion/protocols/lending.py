@@ -10,7 +10,7 @@ from contagion.protocols.designs.design import Design, Loan, Pool
 from contagion.protocols.keepers import Keepers
 from contagion.protocols.unsafe_loans import Borrowers, UnsafeLoans
 from contagion.scenario.lending import LendingPool
-from contagion.state.codes import InstrumentKind, Phase
+from contagion.state.codes import AccountFlag, InstrumentKind, Phase
 from contagion.state.world import Venue, World
 
 _DEBT = int(InstrumentKind.DEBT)
@@ -102,23 +102,28 @@ class Lending:
             self._report(0, 0)
             return any(worked)
         empty = (loans.collateral <= _REST * loans.debt) & (loans.bonus <= self._keepers.least_gain)
+        waits = self._waits(loans)
         taken = [row for row in self._offered(loans) if self._close(loans, row)]
         world.bookkeeper.phase = Phase.DEFAULT
         empty[taken] = False
         rows = np.concatenate([np.flatnonzero(empty), np.array(taken, np.int64)])
         written_off = sum(self._write_off(int(row)) for row in self._sorted(loans, rows))
-        self._report(int(loans.toxic.sum()), len(loans.account) - len(taken))
+        self._report(int(loans.toxic.sum()), int(np.delete(waits, taken).sum()))
         return len(taken) + written_off > 0 or any(worked)
 
     def _wanted(self, loans: UnsafeLoans | None) -> int:
         """Transactions keepers want to send: one for each unsafe loan, and what designs have running."""
         running = sum(pool.design.wanted(pool) for pool in self._working)
-        return running + (0 if loans is None else len(loans.account))
+        return running + (0 if loans is None else int(self._waits(loans).sum()))
+
+    def _waits(self, loans: UnsafeLoans) -> np.ndarray:
+        """Which loans nobody has begun to close, shape (n,): those whose collateral is for sale are closed accounts."""
+        return self.world.state.accounts.flags[loans.account] & AccountFlag.CLOSED == 0
 
     def _offered(self, loans: UnsafeLoans) -> list[int]:
         """Loans that could pay a keeper or need none, the largest debt first, then by a keyed hash."""
         by_keepers = self._by_keepers[self.world.state.positions.instrument[loans.debt_row]]
-        rows = np.flatnonzero((loans.gain > self._keepers.least_gain) | ~by_keepers)
+        rows = np.flatnonzero(((loans.gain > self._keepers.least_gain) | ~by_keepers) & self._waits(loans))
         if not len(rows):
             return []
         keys = self.world.state.accounts.key[loans.account[rows]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.errors import InputError
+from contagion.protocols import minting
 from contagion.protocols.peg import Peg
 from contagion.protocols.verbs import OUTSIDE
 from contagion.scenario.debt_positions import SurplusAuction
@@ -49,8 +50,7 @@ class Surplus:
         gains = np.zeros(state.n_agents)
         held = np.flatnonzero((state.holdings.asset == self._asset) & (state.holdings.units > 0.0))
         np.add.at(gains, state.holdings.owner[held], state.holdings.units[held] * (after - price))
-        books.move_units(self.venue.fund, OUTSIDE, self.peg.claim, amount)
-        books.book(Cause.SPOT_DELIVERY, self.venue.fund, OUTSIDE, value)
+        minting.pass_on(books, self.venue.fund, OUTSIDE, self.peg.claim, amount)
         for agent in np.flatnonzero(gains[1:] > 0.0) + 1:
             books.book(Cause.SPOT_SALE, OUTSIDE, int(agent), float(gains[agent]))
         for column in ("index", "fundamental", "redemption", "market", "audited"):

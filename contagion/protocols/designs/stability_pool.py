@@ -91,11 +91,12 @@ class StabilityPool(Design):
             return False
         books, memory = pool.world.bookkeeper, pool.memory
         pool.keepers.transact(keeper)
-        pool.world.state.accounts.flags[loan.account] |= AccountFlag.CLOSED
         value = sum(item.value for item in posted)
         for item in posted:
             self._reward(item, keeper, pool)
             self._pay_off(loan, item, loan.owed * item.value / value, memory, pool)
+        if pool.world.state.positions.units[loan.debt_row] == 0.0:
+            pool.world.state.accounts.flags[loan.account] |= AccountFlag.CLOSED
         pool.world.count("loan_liquidations")
         pool.world.count("liquidated_debt", loan.owed)
         books.phase = Phase.LIQUIDATE
