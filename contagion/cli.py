@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contagion.commands import Interrupted, experiments, reports
+from contagion.commands import Interrupted, analysis, experiments, reports
 from contagion.errors import ContagionError, InputError
 
 if TYPE_CHECKING:
@@ -183,6 +183,7 @@ def rules() -> None:
 
 
 experiments.add_to(app)
+analysis.add_to(app)
 reports.add_to(app)
 
 

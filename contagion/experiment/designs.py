@@ -98,11 +98,14 @@ class Morris(_Design):
     trajectories: Worlds = 10
     levels: Annotated[int, Field(ge=2, multiple_of=2)] = 4
 
-    def worlds(self, uncertainties: dict[str, Range], base: World, streams: Streams) -> list[World]:
+    def points(self, uncertainties: dict[str, Range], streams: Streams) -> np.ndarray:
+        """Quantiles of the worlds, shape (worlds, uncertainties): elementary effects are per step of these."""
         from SALib.sample import morris
 
-        points = morris.sample(problem(uncertainties), self.trajectories, num_levels=self.levels, seed=_word(streams))
-        return _worlds(uncertainties, points)
+        return morris.sample(problem(uncertainties), self.trajectories, num_levels=self.levels, seed=_word(streams))
+
+    def worlds(self, uncertainties: dict[str, Range], base: World, streams: Streams) -> list[World]:
+        return _worlds(uncertainties, self.points(uncertainties, streams))
 
 
 class Saltelli(_Design):
