@@ -1,4 +1,4 @@
-"""Means of outcomes and paired differences between policies, with bootstrap intervals over independent seeds."""
+"""Statistics of a sweep as its figures and sentences ask for them; each is worked out once a page."""
 
 from __future__ import annotations
 
@@ -7,31 +7,17 @@ from functools import wraps
 import numpy as np
 import pandas as pd
 
-from contagion.outcomes.measures import bootstrap_interval
+from contagion.experiment import comparison_tables as tables
+from contagion.experiment.panel import Panel, make_panel, unit_of
+from contagion.experiment.statistics import mean_interval
 from contagion.report.sweep_source import Sweep, lower_is_better
+from contagion.streams import Streams
 
-_DRAWS = 4_000_000  # numbers drawn for one interval at most
-
-
-def interval(values: np.ndarray, clusters: np.ndarray | None = None) -> tuple[float, float, float]:
-    """Mean and its 95% interval; runs that share random numbers are one cluster, which is drawn as a whole."""
-    some = np.isfinite(values)
-    values = values[some]
-    if not len(values):
-        return (np.nan,) * 3
-    mean = float(values.mean())
-    if clusters is not None:
-        # Clusters are of one size in a complete design, where the mean of means is the mean.
-        values = pd.Series(values).groupby(np.asarray(clusters)[some]).mean().to_numpy()
-    if len(values) < 2:
-        return mean, np.nan, np.nan
-    resamples = int(np.clip(_DRAWS // len(values), 400, 2000))
-    return mean, *bootstrap_interval(values, np.random.default_rng(0), resamples=resamples)
+CONFIDENCE = QUANTILE = 0.95
+RESAMPLES = 1000
 
 
 def _once(statistic):
-    """Figures, sentences and tables of a page ask for the same numbers."""
-
     @wraps(statistic)
     def ask(sweep: Sweep, *arguments: str):
         key = (statistic.__name__, *arguments)
@@ -43,60 +29,63 @@ def _once(statistic):
 
 
 @_once
+def panel(sweep: Sweep, outcome: str) -> Panel:
+    """The outcome of every policy on the pairs of world and replication where all have one."""
+    return make_panel(sweep.runs, sweep.experiment, outcome, sweep.policies)
+
+
+@_once
 def means(sweep: Sweep, outcome: str) -> pd.DataFrame:
-    """Mean of an outcome by policy: policy, mean, low, high, n."""
-    rows = []
-    for policy in sweep.policies:
-        runs = sweep.runs[sweep.runs["policy"].astype(str) == policy]
-        rows.append((policy, *interval(runs[outcome].to_numpy(float), runs["seed"].to_numpy()), len(runs)))
-    return pd.DataFrame(rows, columns=["policy", "mean", "low", "high", "n"])
+    """By policy: mean and expected shortfall with intervals (:func:`~.comparison_tables.outcome_table`)."""
+    return _table(tables.outcome_table, sweep, outcome)
 
 
 @_once
-def paired(sweep: Sweep, outcome: str) -> pd.DataFrame:
-    """One row a world and replication, a column a policy, where every policy has a finished run; indexed by them."""
-    runs = sweep.runs[["world", "replication", "seed", outcome]].assign(policy=sweep.runs["policy"].astype(str))
-    runs = runs.drop_duplicates(["world", "replication", "seed", "policy"])
-    return (
-        runs.set_index(["world", "replication", "seed", "policy"])[outcome].unstack("policy")[sweep.policies].dropna()
-    )
-
-
-@_once
-def differences(sweep: Sweep, outcome: str, baseline: str) -> pd.DataFrame:
-    """Each policy less the baseline on the same worlds and seeds: policy, mean, low, high, n, lower, higher.
-
-    The last two are shares of pairs. [1]
-    """
-    table = paired(sweep, outcome)
-    seeds = table.index.get_level_values("seed").to_numpy()
-    rows = []
-    for policy in sweep.policies:
-        if policy != baseline:
-            gap = (table[policy] - table[baseline]).to_numpy()
-            rows.append(
-                (
-                    policy,
-                    *interval(gap, seeds),
-                    len(gap),
-                    *(float(than.mean()) if len(gap) else np.nan for than in (gap < 0.0, gap > 0.0)),
-                )
-            )
-    return pd.DataFrame(rows, columns=["policy", "mean", "low", "high", "n", "lower", "higher"])
+def differences(sweep: Sweep, outcome: str, base: str) -> pd.DataFrame:
+    """By policy but the base: mean paired difference, interval, p-values (:func:`~.comparison_tables.pair_table`)."""
+    return _table(tables.pair_table, sweep, outcome, base)
 
 
 @_once
 def regrets(sweep: Sweep, outcome: str) -> pd.DataFrame:
-    """How much worse than the best policy of each world, in the mean and at most: policy, mean, most, best (share)."""
-    sign = 1.0 if lower_is_better(outcome) else -1.0
-    by_world = sign * paired(sweep, outcome).groupby(level="world").mean()
-    regret = by_world.sub(by_world.min(axis=1), axis=0)
-    best = (regret <= 1e-12 * by_world.abs().max(axis=1).clip(lower=1.0).to_numpy()[:, None]).mean()
-    return pd.DataFrame(
-        {
-            "policy": regret.columns,
-            "mean": regret.mean().to_numpy(),
-            "most": regret.max().to_numpy(),
-            "best": best.to_numpy(),
-        }
-    )
+    """By policy: what it gives away against the best one of each world (:func:`~.comparison_tables.regret_table`)."""
+    return _table(tables.regret_table, sweep, outcome)
+
+
+@_once
+def chances(sweep: Sweep, outcome: str) -> pd.DataFrame:
+    """By policy: the probability that its mean is the best (:func:`~.comparison_tables.best_table`)."""
+    return _table(tables.best_table, sweep, outcome)
+
+
+@_once
+def dominance(sweep: Sweep, outcome: str) -> pd.DataFrame:
+    """By pair of policies and order: whether one dominates (:func:`~.comparison_tables.dominance_table`)."""
+    return _table(tables.dominance_table, sweep, outcome)
+
+
+@_once
+def winners(sweep: Sweep) -> pd.DataFrame:
+    """Change of net worth by agents, policy less the first one (:func:`~.comparison_tables.winner_table`). [USD]"""
+    gains = [name for name in sweep.runs if str(name).startswith("gain.")]
+    terms = tables.Terms(sweep.policies[0], {}, CONFIDENCE, QUANTILE, RESAMPLES, Streams(0))
+    return tables.winner_table({name: panel(sweep, name) for name in gains}, terms)
+
+
+def _table(make, sweep: Sweep, outcome: str, base: str = "") -> pd.DataFrame:
+    better = {outcome: "lower" if lower_is_better(outcome) else "higher"}
+    terms = tables.Terms(base or sweep.policies[0], better, CONFIDENCE, QUANTILE, RESAMPLES, Streams(0))
+    found = make({outcome: panel(sweep, outcome)}, terms)
+    return found.set_index("policy") if "over" not in found else found
+
+
+def interval(sweep: Sweep, runs: pd.DataFrame, outcome: str) -> tuple[float, float, float]:
+    """Mean of some of a sweep's runs and its 95% interval over independent units."""
+    runs = runs[np.isfinite(runs[outcome].to_numpy(float))]
+    if runs.empty:
+        return (np.nan,) * 3
+    unit = unit_of(sweep.experiment, runs)
+    # Where a world is a place it is no draw; runs of one that is drawn may depend on each other.
+    by_unit = runs.groupby(unit)[outcome].mean()
+    _, low, high = mean_interval(by_unit, np.random.default_rng(0), CONFIDENCE, RESAMPLES)
+    return float(runs[outcome].mean()), low, high

@@ -126,7 +126,7 @@ def sign(figure: Figure, title: str, source: str, colour: dict[str, str]) -> Non
     """The head of a figure and its foot: what is shown; of which scenario, seeds and number of runs, in which unit."""
     width = figure.get_figwidth()
     figure.suptitle(
-        "\n".join(textwrap.wrap(title, int(width * 14.5))),
+        "\n".join(textwrap.wrap(title, int(width * 11.5))),
         x=0.012,
         ha="left",
         fontsize=_SIZE + 1.5,
@@ -134,7 +134,7 @@ def sign(figure: Figure, title: str, source: str, colour: dict[str, str]) -> Non
         color=colour["ink"],
     )
     figure.supxlabel(
-        "\n".join(textwrap.wrap(source, int(width * 22))), x=0.012, ha="left", fontsize=_SIZE - 1.8,
+        "\n".join(textwrap.wrap(source, int(width * 21))), x=0.012, ha="left", fontsize=_SIZE - 1.8,
         color=colour["muted"],
     )  # fmt: skip
 

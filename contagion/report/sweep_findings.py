@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from contagion.outcomes.risk import historical_var_es
 from contagion.report.figures.sweep_map import binned, strongest
-from contagion.report.intervals import differences, means, regrets
+from contagion.report.intervals import QUANTILE, chances, differences, dominance, means, regrets
 from contagion.report.page import written
 from contagion.report.sweep_source import Sweep, lower_is_better, unit_of
 
 DRAWN = 3  # outcomes that get figures of their own
 TOLD = 6  # outcomes with sentences and rows
-QUANTILE = 0.95
 
 
 def findings(sweep: Sweep) -> list[str]:
@@ -40,14 +38,13 @@ def _varied(sweep: Sweep) -> list[str]:
 
 def _order(sweep: Sweep, outcome: str) -> list[str]:
     """Policies by their mean, the best first."""
-    table = means(sweep, outcome).set_index("policy")["mean"]
-    return list(table.sort_values(ascending=lower_is_better(outcome), kind="stable").index)
+    return list(means(sweep, outcome)["mean"].sort_values(ascending=lower_is_better(outcome), kind="stable").index)
 
 
 def _not_worse(sweep: Sweep, outcome: str, best: str) -> list[str]:
-    """Policies that the interval of the paired difference does not tell apart from the best."""
-    gaps = differences(sweep, outcome, best)
-    return gaps.loc[~((gaps["low"] > 0.0) | (gaps["high"] < 0.0)), "policy"].tolist()
+    """Policies that are not told apart from the best: adjusted for the number of comparisons, chance may do it."""
+    found = differences(sweep, outcome, best)
+    return found.index[(found["p_holm"] >= 0.05) | ~np.isfinite(found["low"])].tolist()
 
 
 def _summary(sweep: Sweep) -> str:
@@ -60,7 +57,10 @@ def _summary(sweep: Sweep) -> str:
         tied = _not_worse(sweep, outcome, best)
         sure = "surely" if not tied else f"but not surely before {_listed(tied)}"
         parts.append(f"“{best}” on {outcome}, {sure}")
-    sure = "Sure means that 95% intervals of the paired differences to all others leave out zero."
+    sure = (
+        "“Surely” means that differences as large to every other policy would come about by chance in fewer than one "
+        "experiment in twenty (p-values adjusted after Holm)."
+    )
     return f"Best policies: {'; '.join(parts)}. {sure}"
 
 
@@ -70,33 +70,54 @@ def _listed(names: list[str]) -> str:
 
 
 def _best(sweep: Sweep, outcome: str) -> str:
-    """Which policy is best on an outcome, and by how much before the next."""
-    table = means(sweep, outcome).set_index("policy")
+    """Which policy is best on an outcome, by how much before the next, and with what probability."""
+    table = means(sweep, outcome)
     best, second = _order(sweep, outcome)[:2]
     word = "lowest" if lower_is_better(outcome) else "highest"
-    head = f"{outcome}: “{best}” has the {word} mean, {_between(table.loc[best], outcome)}"
-    gap = differences(sweep, outcome, second).set_index("policy").loc[best]
+    head = f"{outcome}: “{best}” has the {word} mean, {_mean_of(table.loc[best], outcome)}"
+    gap = differences(sweep, outcome, second).loc[best]
     if not np.isfinite(gap["low"]):
-        return f"{head}; “{second}” comes next with {_between(table.loc[second], outcome)}. One seed gives no interval."
-    share = gap["lower"] if lower_is_better(outcome) else gap["higher"]
-    regret = regrets(sweep, outcome).set_index("policy").loc[best]
-    worlds = sweep.runs["world"].nunique()
-    tail = f"it is the best in {regret['best'] * worlds:.0f} of {worlds:,} worlds" if worlds > 1 else ""
-    if regret["most"] > 0.0:
-        tail += f", and {_value(regret['most'], outcome)} behind the best in the worst for it"
-    return (
-        f"{head}. On the same worlds and seeds it differs from the next, “{second}”, by {_between(gap, outcome)}, "
-        f"and is "
-        f"better in {share:.0%} of {gap['n']:,.0f} pairs{'; ' + tail if tail else ''}."
-    )
+        return f"{head}; “{second}” comes next with {_mean_of(table.loc[second], outcome)}. One draw gives no interval."
+    regret = regrets(sweep, outcome).loc[best]
+    chance = chances(sweep, outcome).loc[best, "probability_best"]
+    said = [
+        f"{head}",
+        f"On the same worlds and draws it differs from the next, “{second}”, by "
+        f"{_between(gap['difference'], gap['low'], gap['high'], outcome)}; the probability that its mean is the "
+        f"best of "
+        f"all is {_chance(chance)}",
+    ]
+    if regret["worlds"] > 1:
+        behind = regret["max_regret"]
+        said.append(
+            "In no world is another policy better"
+            if behind <= 0.0
+            else f"In the world that suits it least it is {_value(behind, outcome)} behind the best"
+        )
+    under = dominance(sweep, outcome)
+    under = under[(under["policy"] == best) & under["dominates"]]
+    first, any_order = (list(dict.fromkeys(rows["over"])) for rows in (under[under["order"] == 1], under))
+    if any_order:
+        how = (
+            "whatever one thinks of risk (first order)"
+            if set(first) == set(any_order)
+            else "if one dislikes risk (second order)"
+        )
+        said.append(f"Its whole distribution is preferable to that of {_listed(any_order)} {how}")
+    return ". ".join(said) + "."
+
+
+def _chance(share: float) -> str:
+    return "above 99%" if share > 0.99 else f"{share:.0%}"
 
 
 def _mean(sweep: Sweep, outcome: str) -> str:
     row = means(sweep, outcome).iloc[0]
-    tail = historical_var_es(sweep.runs[outcome].dropna().to_numpy(float), QUANTILE)
+    tail = _between(row["es"], row["es_low"], row["es_high"], outcome)
     return (
-        f"{outcome}: {_between(row, outcome)} in the mean; in the worst {1.0 - QUANTILE:.0%} of runs "
-        f"{_value(tail.es, outcome)} in the mean (expected shortfall)."
+        f"{outcome}: {_mean_of(row, outcome)} in the mean; in the worst {1.0 - QUANTILE:.0%} of runs {tail} in "
+        f"the mean "
+        "(expected shortfall)."
     )
 
 
@@ -118,11 +139,15 @@ def _driver(sweep: Sweep, outcome: str) -> str:
     )
 
 
-def _between(row: pd.Series, outcome: str) -> str:
-    text = _value(row["mean"], outcome)
-    if not np.isfinite(row["low"]):
+def _mean_of(row: pd.Series, outcome: str) -> str:
+    return _between(row["mean"], row["mean_low"], row["mean_high"], outcome)
+
+
+def _between(value: float, low: float, high: float, outcome: str) -> str:
+    text = _value(value, outcome)
+    if not np.isfinite(low):
         return text
-    return f"{text} (95% interval {_number(row['low'], outcome)} to {_number(row['high'], outcome)})"
+    return f"{text} (95% interval {_number(low, outcome)} to {_number(high, outcome)})"
 
 
 def _value(number: float, outcome: str) -> str:

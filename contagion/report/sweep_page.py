@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
 import pandas as pd
 
 from contagion.experiment.dictionary import define
-from contagion.outcomes.risk import historical_var_es
+from contagion.experiment.panel import unit_of as unit_of_draw
 from contagion.report.figures.comparison import comparison
 from contagion.report.figures.distribution import distribution
 from contagion.report.figures.sweep_map import sweep_map
-from contagion.report.intervals import differences, means, regrets
+from contagion.report.intervals import QUANTILE, chances, differences, means, regrets, winners
 from contagion.report.page import Drawing, Page, Section
 from contagion.report.run_page import provenance_rows
-from contagion.report.sweep_findings import DRAWN, QUANTILE, TOLD, findings, place
+from contagion.report.sweep_findings import DRAWN, TOLD, findings, place
 from contagion.report.sweep_source import Sweep, sweep_of, unit_of
 
 
@@ -55,7 +54,7 @@ def _drawings(sweep: Sweep) -> list[Drawing]:
         tag = outcome.replace(".", "-")
         if len(sweep.policies) > 1:
             words = (
-                "Left: each dot is one world and seed under a policy and under the first one; the black line is "
+                "Left: each dot is one world and seed under a policy and under the first one; the thick line is "
                 "the 95% interval "
                 "of the mean difference. Middle: the curve furthest to the left has the lowest values. Right: how "
                 "far a policy "
@@ -77,29 +76,38 @@ def _sections(sweep: Sweep) -> list[Section]:
     told = [name for name in sweep.outcomes[:TOLD] if sweep.runs[name].notna().any()]
     first = sweep.policies[0]
     for outcome in told:
-        unit = f"[{unit_of(outcome)}]"
-        table = means(sweep, outcome).set_index("policy")
+        unit, table = f"[{unit_of(outcome)}]", means(sweep, outcome)
         shown = pd.DataFrame(
             {
                 "policy": table.index,
-                f"mean {unit}": table["mean"].to_numpy(),
-                f"95% from {unit}": table["low"].to_numpy(),
-                f"to {unit}": table["high"].to_numpy(),
-                f"ES {QUANTILE:.0%} {unit}": _tails(sweep, outcome),
-                "runs": table["n"].to_numpy(),
+                f"mean {unit}": table["mean"],
+                f"95% from {unit}": table["mean_low"],
+                f"to {unit}": table["mean_high"],
+                f"ES {QUANTILE:.0%} {unit}": table["es"],
+                f"95% from  {unit}": table["es_low"],
+                f"to  {unit}": table["es_high"],
+                "runs": table["pairs"],
             }
         )
         words = define([outcome])[0].meaning
         sections.append(Section(outcome, f"{words[:1].upper()}{words[1:]}.", shown))
         if len(sweep.policies) > 1:
-            gaps = differences(sweep, outcome, first)
-            regret = regrets(sweep, outcome).set_index("policy").loc[gaps["policy"]]
-            shown = pd.DataFrame({
-                "policy": gaps["policy"], f"difference {unit}": gaps["mean"], f"95% from {unit}": gaps["low"],
-                f"to {unit}": gaps["high"], "lower in [%]": gaps["lower"], "pairs": gaps["n"],
-                f"mean regret {unit}": regret["mean"].to_numpy(), f"most regret {unit}": regret["most"].to_numpy(),
-            })  # fmt: skip
-            sections.append(Section(f"{outcome}: less “{first}”", "On the same worlds and seeds.", shown))
+            sections.append(_compared(sweep, outcome, first))
+    if len(sweep.policies) > 1 and len(won := winners(sweep)):
+        shown = pd.DataFrame(
+            {
+                "agents": won["agents"],
+                "policy": won["policy"],
+                "gain [USD]": won["difference"],
+                "95% from [USD]": won["low"],
+                "to [USD]": won["high"],
+                "p, Holm": won["p_holm"],
+                "better off in [%]": won["units_better"],
+                "worse off in [%]": won["units_worse"],
+            }
+        )
+        words = f"Mean change of net worth at the end, less that under “{first}”, by type and group of agents."
+        sections.append(Section("Who wins and who loses", words, shown))
     if sweep.swept:
         sections.append(Section("What was swept", "", _fields(sweep)))
     if sweep.results is not None and len(failures := sweep.results.failures):
@@ -123,12 +131,28 @@ def _sections(sweep: Sweep) -> list[Section]:
     return [*sections, Section("All columns", "Over all runs.", everything, folded=True)]
 
 
-def _tails(sweep: Sweep, outcome: str) -> list[float]:
-    found = []
-    for policy in sweep.policies:
-        values = sweep.runs.loc[sweep.runs["policy"].astype(str) == policy, outcome].dropna().to_numpy(float)
-        found.append(historical_var_es(values, QUANTILE).es if len(values) else np.nan)
-    return found
+def _compared(sweep: Sweep, outcome: str, first: str) -> Section:
+    """Paired differences to the first policy, chances and regret."""
+    unit, gaps = f"[{unit_of(outcome)}]", differences(sweep, outcome, first).reindex(sweep.policies)
+    regret, chance = regrets(sweep, outcome), chances(sweep, outcome)
+    shown = pd.DataFrame(
+        {
+            "policy": sweep.policies,
+            f"difference {unit}": gaps["difference"],
+            f"95% from {unit}": gaps["low"],
+            f"to {unit}": gaps["high"],
+            "p, Holm": gaps["p_holm"],
+            "best with [%]": chance["probability_best"],
+            f"mean regret {unit}": regret["mean_regret"],
+            f"most regret {unit}": regret["max_regret"],
+        }
+    )
+    words = (
+        "Difference: on the same worlds and draws. p: probability of one as large by chance alone, adjusted for "
+        "the number of "
+        "policies. Best with: probability that its mean is the best."
+    )
+    return Section(f"{outcome}: against “{first}”", words, shown)
 
 
 def _fields(sweep: Sweep) -> pd.DataFrame:
@@ -143,26 +167,26 @@ def _fields(sweep: Sweep) -> pd.DataFrame:
 
 
 def _method(sweep: Sweep) -> list[str]:
-    experiment = getattr(sweep.results, "experiment", None)
-    design = experiment.design.method.replace("_", " ") if experiment is not None else "table"
+    experiment = sweep.experiment
+    design = experiment.design.method.replace("_", " ") if sweep.results is not None else "table"
     seeding = {
         "common": "The same seeds are used for all policies and worlds (common random numbers).",
         "by_world": "Each world and replication has a seed of its own, the same for all policies (common random "
         "numbers).",
         "independent": "Every run has a seed of its own.",
-    }.get(experiment.seeding if experiment is not None else "", "")
-    base = (
-        experiment.scenario
-        if experiment is not None and isinstance(experiment.scenario, str)
-        else "a scenario of its own"
-    )
+    }[experiment.seeding]
+    base = experiment.scenario if isinstance(experiment.scenario, str) else "a scenario of its own"
     return [
-        f"Base scenario: {base}. Design: {design}. {seeding}",
-        "A difference between two policies is taken run by run on the same world and seed, so chance that hits "
-        "both alike drops "
-        "out. Intervals are 95% percentile bootstrap intervals over seeds; runs that share a seed are drawn "
-        "together. Regret is "
-        "how much worse a policy is, in the mean of a world, than the best policy there.",
+        f"Base scenario: {base}. Design: {design}. {seeding}"
+        if sweep.results is not None
+        else "Runs given as a table.",
+        f"A difference between two policies is taken run by run on the same world and draw, so that chance that "
+        f"hits both alike "
+        f"drops out. What was drawn independently here is a {unit_of_draw(experiment, sweep.runs)}; intervals are "
+        f"95% bootstrap "
+        "intervals over those (BCa for means), p-values come from sign flips and are adjusted after Holm. Regret "
+        "is how much "
+        "worse a policy is, in the mean of a world, than the best policy there.",
         "Intervals say how sure a mean over chance is. They say nothing about whether the scenario is right.",
     ]
 

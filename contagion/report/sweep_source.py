@@ -11,9 +11,10 @@ import pandas as pd
 
 from contagion.errors import InputError
 from contagion.experiment.dictionary import define
+from contagion.experiment.file import Experiment
+from contagion.experiment.panel import higher_is_better
 
 USUAL = ("burden.traders", "deficit", "system_loss")
-HIGHER_IS_BETTER = ("claim_value.", "fund_end.", "recovery.", "unit_value.", "time_to_first_deficit", "calls_met")
 PLAN = ("run_key", "policy", "world", "replication", "seed", "mirrored", "error")
 
 
@@ -41,6 +42,13 @@ class Sweep:
     swept: tuple[str, ...] = ()
     results: Any = None
     found: dict[tuple, Any] = field(default_factory=dict, repr=False)  # statistics asked for before
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The experiment; for a plain table one that says no more than that replications are draws."""
+        if self.results is not None:
+            return self.results.experiment
+        return Experiment(name=self.name, scenario="", levers={policy: {} for policy in self.policies})
 
     @cached_property
     def policies(self) -> list[str]:
@@ -104,7 +112,7 @@ def with_unit(outcome: str) -> str:
 
 def lower_is_better(outcome: str) -> bool:
     """Whether less of it is wanted: true of losses, deficits, burdens and failures."""
-    return not outcome.startswith(HIGHER_IS_BETTER)
+    return not higher_is_better(outcome)
 
 
 def signature(sweep: Sweep, unit: str) -> str:

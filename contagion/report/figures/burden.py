@@ -112,11 +112,14 @@ def _classes(panel, traders, borne: np.ndarray, colour: dict[str, str]) -> None:
             panel.text(column + 0.5, row + 0.25, count, fontsize=5.5, **place)
     panel.grid(False)
     panel.set_yticks(np.arange(len(rows)) + 0.5, [_between(LEVERAGE_EDGES, row, "x") for row in rows])
-    panel.set_xticks(np.arange(len(columns)) + 0.5, [_between(SIZE_EDGES, column, "") for column in columns])
+    panel.set_xticks(
+        np.arange(len(columns)) + 0.5,
+        [_between(SIZE_EDGES, column, "").replace("–", "–\n").replace("below ", "below\n") for column in columns],
+    )
     panel.tick_params(length=0)
     panel.set_ylabel("leverage at the opening")
     panel.set_xlabel("net worth at the opening [USD]")
-    panel.set_title("Share of traders' burden, and of how many traders", color=colour["muted"])
+    panel.set_title("Share of the burden, and of how many traders", color=colour["muted"])
 
 
 def _between(edges: tuple[float, ...], place: int, sign_: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from contagion.report.intervals import differences, paired, regrets
+from contagion.report.intervals import differences, panel, regrets
 from contagion.report.style import SERIES, Theme, Width, message, money, percent, sheet, sign
 from contagion.report.sweep_source import chosen, lower_is_better, signature, sweep_of, unit_of, with_unit
 
@@ -54,7 +54,7 @@ def comparison(
     height = max(2.6, 1.3 + 0.34 * len(policies)) if wide else 6.6
     better = "lower" if lower_is_better(name) else "higher"
     with sheet(theme, width, height) as (figure, colour):
-        foot = f"Intervals: 95%, bootstrap over seeds. Unit: {unit_of(name)}; {better} is better."
+        foot = f"Intervals: 95%, bootstrap over independent units. Unit: {unit_of(name)}; {better} is better."
         sign(figure, f"Policies compared: {name}", signature(sweep, foot), colour)
         if len(policies) < 2:
             message(figure.subplots(), "There is one policy only.", colour)
@@ -75,28 +75,26 @@ def named(policy: str, letters: int = 20) -> str:
     return "\n".join(textwrap.wrap(policy, letters)[:3])
 
 
-def _differences(panel, sweep, name: str, first: str, hue: dict[str, str], colour: dict[str, str]) -> None:
-    table, found = paired(sweep, name), differences(sweep, name, first).set_index("policy")
-    panel.axvline(0.0, color=colour["muted"], linewidth=0.9)
+def _differences(axes, sweep, name: str, first: str, hue: dict[str, str], colour: dict[str, str]) -> None:
+    table, found = panel(sweep, name).values, differences(sweep, name, first)
+    axes.axvline(0.0, color=colour["muted"], linewidth=0.9)
     for row, policy in enumerate(hue):
         if policy == first:
-            panel.plot(0.0, row, "o", color=hue[policy], markersize=5)
+            axes.plot(0.0, row, "o", color=hue[policy], markersize=5)
             continue
         gap = (table[policy] - table[first]).to_numpy()
         shown = gap[:: max(1, len(gap) // MOST_DOTS)]
         spread = ((np.arange(len(shown)) * 0.618) % 1.0 - 0.5) * 0.5
-        panel.plot(shown, row + spread, ".", color=hue[policy], alpha=0.25, markersize=2.5, markeredgewidth=0)
-        mean, low, high = found.loc[policy, ["mean", "low", "high"]]
-        panel.plot([low, high], [row, row], color=colour["ink"], linewidth=2.2)
-        panel.plot(
-            mean, row, "o", color=hue[policy], markersize=5.5, markeredgecolor=colour["ink"], markeredgewidth=0.8
-        )
-    panel.set_yticks(range(len(hue)), [named(policy) for policy in hue])
-    panel.set_ylim(len(hue) - 0.5, -0.5)
-    panel.grid(False, axis="y")
-    money(panel.xaxis, most=4)
-    panel.set_xlabel(f"minus {named(first, 30)} [{unit_of(name)}]")
-    panel.set_title("Difference, pair by pair", color=colour["muted"])
+        axes.plot(shown, row + spread, ".", color=hue[policy], alpha=0.25, markersize=2.5, markeredgewidth=0)
+        mean, low, high = found.loc[policy, ["difference", "low", "high"]]
+        axes.plot([low, high], [row, row], color=colour["ink"], linewidth=2.2)
+        axes.plot(mean, row, "o", color=hue[policy], markersize=5.5, markeredgecolor=colour["ink"], markeredgewidth=0.8)
+    axes.set_yticks(range(len(hue)), [named(policy) for policy in hue])
+    axes.set_ylim(len(hue) - 0.5, -0.5)
+    axes.grid(False, axis="y")
+    money(axes.xaxis, most=4)
+    axes.set_xlabel(f"minus {named(first, 30)} [{unit_of(name)}]")
+    axes.set_title("Difference, pair by pair", color=colour["muted"])
 
 
 def _distributions(panel, sweep, name: str, hue: dict[str, str], colour: dict[str, str]) -> None:
@@ -112,10 +110,10 @@ def _distributions(panel, sweep, name: str, hue: dict[str, str], colour: dict[st
 
 
 def _regret(panel, sweep, name: str, hue: dict[str, str], colour: dict[str, str], *, named: bool) -> None:
-    found = regrets(sweep, name).set_index("policy")
+    found = regrets(sweep, name)
     for row, (policy, shade) in enumerate(hue.items()):
-        panel.barh(row, found.loc[policy, "most"], 0.62, color=shade, alpha=0.3)
-        panel.barh(row, found.loc[policy, "mean"], 0.34, color=shade)
+        panel.barh(row, found.loc[policy, "max_regret"], 0.62, color=shade, alpha=0.3)
+        panel.barh(row, found.loc[policy, "mean_regret"], 0.34, color=shade)
     panel.set_yticks(range(len(hue)), list(hue) if named else [""] * len(hue))
     panel.set_ylim(len(hue) - 0.5, -0.5)
     panel.grid(False, axis="y")

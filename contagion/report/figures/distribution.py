@@ -45,7 +45,8 @@ def distribution(
         policy: sweep.runs.loc[sweep.runs["policy"].astype(str) == policy, name].dropna().to_numpy(float)
         for policy in sweep.policies[:MOST]
     }
-    with sheet(theme, width, 0.85 + 0.72 * len(groups)) as (figure, colour):
+    wide = width == "page"
+    with sheet(theme, width, 0.85 + (0.72 if wide else 0.86) * len(groups)) as (figure, colour):
         foot = f"Solid: mean; dashed: VaR, quantile {quantile:.0%}; dotted: ES, mean beyond it. Unit: {unit_of(name)}."
         sign(figure, f"Distribution and tail: {name}", signature(sweep, foot), colour)
         everything = np.concatenate(list(groups.values()))
@@ -62,7 +63,9 @@ def distribution(
             for value, style in ((values.mean(), "-"), (tail.var, "--"), (tail.es, ":")):
                 panel.axvline(value, color=colour["ink"], linestyle=style, linewidth=1.1)
             words = f"mean {amount(values.mean())}   VaR {amount(tail.var)}   ES {amount(tail.es)}"
-            panel.set_title(f"{named(policy, 60)}: {words}" if len(groups) > 1 else words, color=colour["muted"])
+            if len(groups) > 1:
+                words = named(policy, 60) + (": " if wide else "\n") + words
+            panel.set_title(words, color=colour["muted"])
             panel.set_yticks([0, int(heights.max())])
             panel.set_ylim(0, 1.1 * heights.max())
         panels[len(groups) // 2].set_ylabel("runs")

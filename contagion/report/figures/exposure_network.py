@@ -47,13 +47,14 @@ def exposure_network(source, *, theme: Theme = "light", width: Width = "page") -
     wide = width == "page"
     nodes = None if run.exposures.empty else _nodes(run)
     shape = 0.6 if nodes is None else nodes.attrs["shape"]
-    with sheet(theme, width, 1.05 + 3.3 * shape if wide else 1.5 + 6.4 * shape) as (figure, colour):
+    with sheet(theme, width, 1.05 + 3.3 * shape if wide else 1.9 + 6.4 * shape) as (figure, colour):
         foot = "Areas: net worth [USD], on one scale. Leverage: notional of contracts and collateral over net worth."
         sign(figure, "The exposure network before and after", signature(run, foot), colour)
         if nodes is None:
             message(figure.subplots(), "This run was saved without exposures.", colour)
             return figure
         before, after = figure.subplots(1, 2) if wide else figure.subplots(2, 1)
+        figure.get_layout_engine().set(h_pad=0.04 if wide else 0.1)
         for panel, end in ((before, "start"), (after, "end")):
             bare(panel)
             panel.set_aspect("equal")

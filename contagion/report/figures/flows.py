@@ -117,8 +117,8 @@ def _bands(panel, table: pd.DataFrame, kinds: dict[str, str], colour: dict[str, 
             panel.add_patch(Rectangle((x, top - height), thick, height, color=colour[role], linewidth=0))
             share = f"{value / total:.0%}" if value >= 0.005 * total else "<1%"
             words = f"{NAMES.get(name, plain(name))}  {amount(float(value))}" + (f" ({share})" if wide else "")
-            panel.text(x + off, middle, words, ha=align, va="center", fontsize=7.5 if wide else 6.5)
-    side = 0.42 if wide else 0.95
+            panel.text(x + off, middle, words, ha=align, va="center", fontsize=7.5 if wide else 6.2)
+    side = 0.42 if wide else 1.15
     panel.set_xlim(-side, 1.0 + side)
     panel.set_ylim(-0.02, 1.02)
     seen = [kind for kind in WORDS if any(kinds.get(row.bearer) == kind for row in rows)]
@@ -132,6 +132,8 @@ def _bands(panel, table: pd.DataFrame, kinds: dict[str, str], colour: dict[str, 
         handlelength=1.2,
         title="borne by",
         title_fontsize=7,
+        fontsize=7 if wide else 6,
+        columnspacing=1.2 if wide else 0.8,
     )
 
 

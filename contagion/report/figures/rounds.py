@@ -80,7 +80,8 @@ def _largest(panel, run, closed: np.ndarray, colour: dict[str, str]) -> None:
     panel.set_ylabel("accounts closed")
     panel.set_xlim(0.3, max(number.max(), 3) + 0.7)
     panel.xaxis.get_major_locator().set_params(integer=True)
-    panel.set_ylim(0.0, 1.5 * (taken + ordered).max())
+    room = 1.5 if panel.figure.get_figwidth() > 5 else 2.1  # for the legend
+    panel.set_ylim(0.0, room * (taken + ordered).max())
     deficit = chosen["deficit"].to_numpy(float)
     if deficit.any():
         other = panel.twinx()
@@ -93,7 +94,7 @@ def _largest(panel, run, closed: np.ndarray, colour: dict[str, str]) -> None:
             linewidth=1.0,
             label=f"deficits, {amount(float(deficit.sum()))} in all (right) [USD]",
         )
-        other.set_ylim(0.0, 1.5 * deficit.max())
+        other.set_ylim(0.0, room * deficit.max())
         other.grid(False)
         other.spines["right"].set_visible(False)
         money(other.yaxis, most=4)

@@ -57,7 +57,9 @@ def sweep_map(
         foot += f" Averaged over {', '.join(rest)}." if rest else ""
         sign(figure, f"{name} by {last(fields[0])} and {last(fields[1])}", signature(sweep, foot), colour)
         panels = figure.subplots(down, across, squeeze=False).ravel()
-        tables = {policy: _cells(runs[runs["policy"].astype(str) == policy], fields, name) for policy in policies}
+        tables = {
+            policy: _cells(sweep, runs[runs["policy"].astype(str) == policy], fields, name) for policy in policies
+        }
         ends = [value for table in tables.values() for value, *_ in table.values() if np.isfinite(value)]
         for panel, policy in zip(panels, policies, strict=False):
             _map(panel, runs, tables[policy], fields, (min(ends), max(ends)), colour)
@@ -90,11 +92,11 @@ def strongest(runs: pd.DataFrame, swept: tuple[str, ...], outcome: str) -> tuple
     return tuple(sorted(swept, key=lambda path: -np.nan_to_num(share[path])))
 
 
-def _cells(runs: pd.DataFrame, fields: tuple[str, ...], outcome: str) -> dict[tuple, tuple[float, float, int]]:
+def _cells(sweep, runs: pd.DataFrame, fields: tuple[str, ...], outcome: str) -> dict[tuple, tuple[float, float, int]]:
     """Mean, half-width and number of runs by (x, y)."""
     found = {}
     for key, part in runs.groupby(list(fields)):
-        mean, low, high = interval(part[outcome].to_numpy(float), part["seed"].to_numpy())
+        mean, low, high = interval(sweep, part, outcome)
         found[key] = mean, (high - low) / 2.0, len(part)
     return found
 
@@ -125,7 +127,7 @@ def _map(panel, runs, cells: dict, fields: tuple[str, ...], ends: tuple[float, f
 def _lines(sweep, name: str, fields: tuple[str, ...], theme: Theme, width: Width) -> Figure:
     with sheet(theme, width, 2.8) as (figure, colour):
         panel = figure.subplots()
-        foot = f"Mean and 95% interval, bootstrap over seeds. Unit: {unit_of(name)}."
+        foot = f"Mean and 95% interval, bootstrap over independent units. Unit: {unit_of(name)}."
         if not fields:
             sign(figure, name, signature(sweep, foot), colour)
             message(panel, "No field was swept.", colour)
@@ -139,7 +141,7 @@ def _lines(sweep, name: str, fields: tuple[str, ...], theme: Theme, width: Width
         for place, policy in enumerate(sweep.policies):
             part = runs[runs["policy"].astype(str) == policy]
             found = np.array([
-                interval(cell[name].to_numpy(float), cell["seed"].to_numpy())
+                interval(sweep, cell, name)
                 for cell in (part[part[path] == value] for value in values)
             ])  # fmt: skip
             tint = colour[SERIES[place % len(SERIES)]]

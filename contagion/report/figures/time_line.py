@@ -102,7 +102,7 @@ def time_line(source, *, theme: Theme = "light", width: Width = "page") -> Figur
             panel.hlines(row, 0.0, end, color=colour["grid"], linewidth=0.6)
             panel.vlines(at, -0.8, row, color=colour[event.role], linewidth=0.5, alpha=0.6)
             panel.plot(at, row, "o", color=colour[event.role], markersize=4.5, clip_on=False)
-            when = f"({at:.3g} {SHORT[unit]})"
+            when = f"({at:.3g} {SHORT[unit]})" if at >= 1.0 else f"({at:.2f} {SHORT[unit]})"
             words = f"{event.words}  {when}" if late else f"{when}  {event.words}"
             panel.text(
                 at + (-0.012 if late else 0.012) * end,
