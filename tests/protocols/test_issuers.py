@@ -261,6 +261,37 @@ def test_a_gate_pays_a_share_of_the_supply():
     assert cash(model, "saver") == pytest.approx(0.9 * (50 + 47.5))
 
 
+def test_an_issuer_waits_in_the_queue_of_what_it_holds():
+    """A fund has nothing but staked units; 90 dollars of them leave at 20 a step, from the step after it asked."""
+    model = start(
+        {"steth": {"kind": "liquid_staking", "stakes": "ETH", "deposits": 900.0, "exit": {"rate": 20.0}, **CALM},
+         "fund": {"kind": "fund_share", "holds": {"steth": 100.0}, **CALM}},
+        traders=[saver("fund", 100.0)], shocks=[{"at": 1, "kind": "slashing", "target": "steth", "size": 0.1}],
+    )  # fmt: skip
+    got = []
+    for _ in range(6):
+        go(model)
+        got.append(cash(model, "saver"))
+        illiquid = bool(model.world.state.agents.status[model.world.agent_rows["fund"]] & 4)
+        assert illiquid == (got[-1] < 90.0 - 1e-9)
+    assert got == pytest.approx([0.0, 20.0, 40.0, 60.0, 80.0, 90.0])
+
+
+@pytest.mark.parametrize(("value_at", "paid"), [("request", 90.0), ("payment", 81.0)])
+def test_who_asked_before_a_loss_may_have_its_value_of_then(value_at, paid):
+    """Asked at 0.9 in step 1, paid in step 3; another tenth is slashed between."""
+    model = start(
+        {"steth": {"kind": "liquid_staking", "stakes": "ETH", "deposits": 900.0,
+                   "exit": {"notice": 2, "value": value_at}, **CALM}},
+        traders=[saver("steth", 100.0)],
+        shocks=[{"at": at, "kind": "slashing", "target": "steth", "size": 0.1} for at in (1, 2)],
+    )  # fmt: skip
+    go(model, 3)
+    assert cash(model, "saver") == pytest.approx(paid)
+    # 1,000 units at 0.81 less what was paid, over 900.
+    assert value(model, "steth") == pytest.approx((810 - paid) / 900)
+
+
 def wrapped(pays: str, traders=(), **deposits: float) -> ContagionModel:
     given = {"coin": 600.0, "west": 300.0, "east": 100.0, "far": 50.0} | deposits
     size = 0.5 * (given["west"] + given["far"] + sum(group["capital"] for group in traders))
