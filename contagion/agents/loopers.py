@@ -9,6 +9,7 @@ from contagion.agents.kernels import OUT
 from contagion.agents.looper import Looper
 from contagion.protocols import verbs
 from contagion.protocols.claim_market import ClaimMarket
+from contagion.protocols.liquidity import liquidity
 from contagion.scenario.isolation import owed_against
 from contagion.scenario.lending import LendingPool
 from contagion.state.codes import Cause, InstrumentKind, Phase
@@ -32,6 +33,7 @@ class Loopers:
         self._index = world.state.instruments.debt_index.copy()
         self._rate = np.zeros(len(self._index))
         self._market = ClaimMarket(world)
+        self._venues = {venue.row: venue for venue in world.venues.values()}
         self._ceilings = np.full(len(self._index), np.inf)
         for venue in world.venues.values():
             for row in venue.instruments if isinstance(venue.spec, LendingPool) else ():
@@ -100,7 +102,7 @@ class Loopers:
         asset, pool = int(state.instruments.asset[instrument]), int(state.instruments.venue[instrument])
         limit = 1.0 - float(state.instruments.tier_initial[state.instruments.tier_start[instrument]])
         room = (limit * value - owed) / (1.0 - limit) if limit < 1.0 else amount
-        most = min(amount, room, float(state.agents.cash[pool]), self._below_ceiling(instrument))
+        most = min(amount, room, liquidity(world, self._venues[pool]), self._below_ceiling(instrument))
         if most <= 1e-9 * value or world.halted.get(pool, -1) >= world.step:
             return False
         bought, cash = self._trade(rule, asset, np.inf, most)

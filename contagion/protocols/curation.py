@@ -6,6 +6,7 @@ import numpy as np
 
 from contagion.protocols import verbs
 from contagion.protocols.depositors import Line
+from contagion.protocols.liquidity import liquidity, raise_from_coins
 from contagion.scenario.curated_vaults import CuratedVault
 from contagion.state.codes import InstrumentKind
 from contagion.state.world import Venue, World
@@ -91,8 +92,9 @@ class Curation:
         state, line = self.world.state, self._lines[claim]
         halted = self.world.halted.get(line.venue.row, -1) >= self.world.step
         price, row = line.price(), self._slot(venue, claim)
-        liquid = float(state.agents.cash[line.venue.row]) - line.queue()
+        liquid = liquidity(self.world, line.venue) - line.queue()
         amount = min(self._supplied(venue, claim), liquid)
         if amount > 0.0 and price > 0.0 and not halted:
+            raise_from_coins(self.world, line.venue, amount - float(state.agents.cash[line.venue.row]))
             paid = verbs.redeem(self.world.bookkeeper, claim, np.array([row]), np.array([amount / price]))
             self.world.count("curators_withdrew", paid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contagion.protocols import verbs
+from contagion.protocols.liquidity import liquidity
 from contagion.protocols.rates import BorrowRate
 from contagion.scenario.debt_positions import CollateralisedDebt
 from contagion.scenario.lending import LendingPool
@@ -39,7 +40,7 @@ class Interest:
         owed = borrowed(self.world, debt)
         if owed <= 0.0:
             return False
-        used = owed / (owed + max(0.0, float(state.agents.cash[venue.row])))
+        used = owed / (owed + liquidity(self.world, venue))
         yearly = rate.over(used, self.world.dt_years)
         growth = yearly * self.world.dt_years
         if growth <= 0.0:
@@ -66,5 +67,4 @@ def utilisation(world: World, venue: Venue) -> float:
     if not isinstance(venue.spec, LendingPool) or isinstance(venue.spec, CollateralisedDebt):
         return 0.0
     owed = sum([borrowed(world, row) for row in venue.debts])
-    cash = max(0.0, float(world.state.agents.cash[venue.row]))
-    return owed / (owed + cash) if owed > 0.0 else 0.0
+    return owed / (owed + liquidity(world, venue)) if owed > 0.0 else 0.0

@@ -30,6 +30,7 @@ class Bid:
     most: float  # largest repayment [USD]
     fee: float = 0.0  # share of what is seized that goes to the pool's reserve [1]
     partial: float = math.inf  # largest repayment below `most` [USD]
+    cost: float = 1.0  # what a dollar of repayment costs: market over oracle price of what is owed [1]
 
 
 @dataclass(slots=True)
@@ -159,7 +160,7 @@ class Keepers:
                 continue  # the same sum with no more money
             gain, choice = keeper.minimum_profit, None
             for bid in bids:
-                most = min(bid.most, means)
+                most = min(bid.most, means / bid.cost)
                 if self._most_gain(keeper, bid, most) <= gain:
                     continue
                 for share in _SIZES:
@@ -174,7 +175,7 @@ class Keepers:
     def _most_gain(self, keeper: Keeper, bid: Bid, most: float) -> float:
         """No repayment gains more than this: all of it sold at the price of the first unit. [USD]"""
         price = self.market.top(bid.asset, self.depth(keeper, bid.asset))
-        return most * ((1.0 + bid.bonus) * (1.0 - bid.fee) * price / bid.price - 1.0) - keeper.gas
+        return most * ((1.0 + bid.bonus) * (1.0 - bid.fee) * price / bid.price - bid.cost) - keeper.gas
 
     def done(self, keeper: Keeper, bid: Bid, units: float) -> None:
         """A keeper did what :meth:`best` said."""
@@ -195,7 +196,7 @@ class Keepers:
                 return None
         elif units > bid.units * (1.0 - 1e-12):
             units = bid.units
-        return units * kept * price - repaid - keeper.gas, repaid, units, price
+        return units * kept * price - repaid * bid.cost - keeper.gas, repaid, units, price
 
     def depth(self, keeper: Keeper, asset: int) -> float:
         """Stated, else the greatest depth quoted in contracts on the asset, else without limit. [USD]"""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from contagion.errors import InputError
 from contagion.protocols import verbs
 from contagion.protocols.designs.design import Design, Loan, Pool
 from contagion.protocols.keepers import Keepers
@@ -34,11 +33,6 @@ class Lending:
         Positions found at the last call whose liquidation would lower their health: HF < LT (1 + bonus).
     refused : int
         Positions found at the last call that were not liquidated.
-
-    Raises
-    ------
-    InputError
-        A pool lends something other than USD.
     """
 
     def __init__(self, world: World) -> None:
@@ -68,8 +62,6 @@ class Lending:
 
     def _open(self, venue: Venue) -> Pool:
         spec, state = venue.spec, self.world.state
-        if spec.asset != "USD":
-            raise InputError(f"protocols.{venue.name}.asset", spec.asset, "USD, the only asset pools lend")
         design = spec.liquidation.build()
         terms = {
             row: spec.collateral[state.instruments.key(row)]
@@ -144,7 +136,10 @@ class Lending:
         state = self.world.state
         account, debt = int(loans.account[row]), int(loans.debt_row[row])
         pool = self._pool_of(account)
-        owed = -float(state.positions.units[debt] * state.instruments.value_price[state.positions.instrument[debt]])
+        instrument = state.positions.instrument[debt]
+        owed = -float(state.positions.units[debt] * state.instruments.value_price[instrument])
+        if state.instruments.asset[instrument] != 0:
+            owed = float(loans.debt[row])  # coins are delivered, whatever they are worth
         loan = Loan(account, debt, float(loans.health[row]), float(loans.debt[row]), owed, int(loans.since[row]))
         return pool.design.close(loan, pool)
 

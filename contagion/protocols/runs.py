@@ -13,6 +13,7 @@ from contagion.protocols.depositors import Line
 from contagion.protocols.exchange_runs import ILLIQUID, ExchangeRuns, free_margin, liquid_settlement
 from contagion.protocols.hedging import Hedging
 from contagion.protocols.interest import utilisation
+from contagion.protocols.liquidity import raise_from_coins
 from contagion.protocols.redeemers import Arbitrage
 from contagion.scenario.issuers import DeltaNeutral, Issuer, Reflexive
 from contagion.state.codes import AccountFlag
@@ -107,6 +108,7 @@ class Runs:
     def _raise_cash(self, venue: Venue, need: float, visited: set[int]) -> None:
         """An issuer turns what it has into cash: claims, free margin, market assets, new tokens, in this order."""
         if not isinstance(venue.spec, Issuer):
+            raise_from_coins(self.world, venue, need)
             return
         target = float(self.world.state.agents.cash[venue.row]) + need
         for step in (self._redeem_claims, self._withdraw_margin, self._sell_assets, self._mint):

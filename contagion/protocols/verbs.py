@@ -11,10 +11,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from contagion.protocols.lent_coins import OUTSIDE, buy_coins, sell_coins
 from contagion.state.bookkeeper import Bookkeeper
 from contagion.state.codes import AccountFlag, Cause, InstrumentKind
 
-OUTSIDE = 0
 _DUST = 1e-13  # units below this share of what was there are rounding
 
 
@@ -184,6 +184,11 @@ def _change_units(books: Bookkeeper, position: int, change: float) -> float:
     return now
 
 
+def _asset(books: Bookkeeper, position: int) -> int:
+    """What a position is in."""
+    return int(books.state.instruments.asset[books.state.positions.instrument[position]])
+
+
 def _place(books: Bookkeeper, position: int) -> tuple[int, int, float]:
     """Owner, venue and value of a unit of a position. [USD]"""
     state = books.state
@@ -194,19 +199,21 @@ def _place(books: Bookkeeper, position: int) -> tuple[int, int, float]:
 
 
 def borrow(books: Bookkeeper, position: int, amount: float) -> None:
-    """The owner of a debt position takes cash from the pool."""
+    """The owner of a debt position takes cash from the pool, or coins that it sells for so much."""
     owner, pool, price = _place(books, position)
+    worth = sell_coins(books, pool, _asset(books, position), amount)
     books.pay(Cause.WITHDRAWAL, pool, owner, amount)
-    _change_units(books, position, -amount / price)
-    books.book(Cause.MARGIN_DEBIT, owner, pool, amount)
+    _change_units(books, position, -worth / price)
+    books.book(Cause.MARGIN_DEBIT, owner, pool, worth)
 
 
 def repay(books: Bookkeeper, position: int, amount: float) -> None:
-    """The owner of a debt position gives cash back to the pool."""
+    """The owner of a debt position gives cash back to the pool, or the coins it buys for that."""
     owner, pool, price = _place(books, position)
     books.pay(Cause.TOP_UP, owner, pool, amount)
-    _change_units(books, position, amount / price)
-    books.book(Cause.MARGIN_CREDIT, pool, owner, amount)
+    worth = buy_coins(books, pool, _asset(books, position), amount)
+    _change_units(books, position, worth / price)
+    books.book(Cause.MARGIN_CREDIT, pool, owner, worth)
 
 
 def post_collateral(books: Bookkeeper, position: int, units: float) -> None:
@@ -222,12 +229,19 @@ def post_collateral(books: Bookkeeper, position: int, units: float) -> None:
 
 
 def cover(books: Bookkeeper, position: int, payer: int, amount: float) -> None:
-    """Somebody else repays part of a debt in cash."""
+    """Somebody else repays part of a debt in cash, or with the coins it buys for that."""
     owner, pool, price = _place(books, position)
-    books.state.agents.cash[payer] -= amount
-    books.state.agents.cash[pool] += amount
-    _change_units(books, position, amount / price)
-    books.book(Cause.REPAYMENT, payer, owner, amount)
+    asset = _asset(books, position)
+    if asset == 0:
+        books.state.agents.cash[payer] -= amount
+        books.state.agents.cash[pool] += amount
+        _change_units(books, position, amount / price)
+        books.book(Cause.REPAYMENT, payer, owner, amount)
+        return
+    books.pay(Cause.REPAYMENT, payer, pool, amount)
+    worth = buy_coins(books, pool, asset, amount)
+    _change_units(books, position, worth / price)
+    books.book(Cause.REPAYMENT, pool, owner, worth)
 
 
 def repay_and_seize(
@@ -257,12 +271,9 @@ def repay_and_seize(
         Proceeds of the sale. [USD]
     """
     state = books.state
-    borrower, pool, debt_price = _place(books, debt)
+    borrower, pool, _ = _place(books, debt)
     asset = int(state.instruments.asset[state.positions.instrument[collateral]])
-    state.agents.cash[keeper] -= repaid
-    state.agents.cash[pool] += repaid
-    _change_units(books, debt, repaid / debt_price)
-    books.book(Cause.REPAYMENT, keeper, borrower, repaid)
+    cover(books, debt, keeper, repaid)
     value = -_change_units(books, collateral, -seized)
     if fee > 0.0:
         books.move_units(pool, fund, asset, fee)

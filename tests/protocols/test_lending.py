@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from protocol_worlds import audit, debt_of, positions_of, rows, set_price, simple_pool
 
-from contagion.errors import InputError
 from contagion.protocols.lending import Lending
 from contagion.state.codes import AccountFlag, Cause
 
@@ -222,11 +221,6 @@ def test_order_does_not_depend_on_rows():
         (_, borrower, repaid), = rows(world, Cause.REPAYMENT)
         assert repaid == pytest.approx(4_200)
         assert borrower == f"borrower_{grid.index(0.84)}:0"
-
-
-def test_pools_lend_only_usd():
-    with pytest.raises(InputError, match=r"protocols\.pool\.asset"):
-        Lending(simple_pool([], pool={"asset": "BTC"}, assets={"ETH": {"price": 1000.0}, "BTC": {"price": 1e4}}))
 
 
 @settings(max_examples=30, deadline=None)

@@ -9,7 +9,7 @@ without collateral. By default a design offers a loan to keepers (`bids`). A des
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple
 
 import pandas as pd
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from contagion.protocols import verbs
 from contagion.protocols.keepers import Bid, Keepers
 from contagion.protocols.lending_rules import health_change
+from contagion.protocols.liquidity import lent_asset
 from contagion.protocols.unsafe_loans import bonus_at
 from contagion.scenario.lending import Collateral
 from contagion.state.codes import InstrumentKind
@@ -77,6 +78,14 @@ class Pool:
         """What a keeper gets above what it repays. [1]"""
         return float(bonus_at(health, *self.incentives[instrument]))
 
+    def priced(self, bids: list[Bid]) -> list[Bid]:
+        """Bids with what a dollar of repayment costs, where coins are owed: their market over their oracle price."""
+        asset = lent_asset(self.world, self.venue)
+        if asset == 0:
+            return bids
+        oracle = float(self.world.state.instruments.oracle[self.venue.debts[0]])
+        return [replace(bid, cost=float(self.world.state.assets.market[asset]) / oracle) for bid in bids]
+
     def steps(self, duration: pd.Timedelta) -> int:
         """A duration in steps of the run, at least one."""
         return max(1, round(duration / self.world.scenario.dt))
@@ -135,19 +144,20 @@ class Design(BaseModel):
 
 def liquidate_by_keeper(loan: Loan, bids: list[Bid], pool: Pool) -> bool:
     """The first keeper that gains takes its best bid; whether one did."""
-    choice = pool.keepers.best(bids, loan.since)
+    choice = pool.keepers.best(pool.priced(bids), loan.since)
     if choice is None:
         return False
     keeper, bid, repaid, units, price = choice
     world = pool.world
+    paid = repaid * bid.cost
     proceeds = verbs.repay_and_seize(
-        world.bookkeeper, loan.debt_row, bid.position, keeper.row, repaid, units, price,
+        world.bookkeeper, loan.debt_row, bid.position, keeper.row, paid, units, price,
         fund=pool.venue.fund, fee=units * bid.fee,
     )  # fmt: skip
     pool.keepers.done(keeper, bid, units - units * bid.fee)
     world.count("loan_liquidations")
     world.count("liquidated_debt", repaid)
-    world.count("keeper_profit", proceeds - repaid - keeper.gas)
+    world.count("keeper_profit", proceeds - paid - keeper.gas)
     threshold = pool.terms[int(world.state.positions.instrument[bid.position])].liquidation_threshold
     if health_change(loan.health, threshold, loan.debt, repaid, bid.bonus) < 0.0:
         world.count("toxic_liquidations")
