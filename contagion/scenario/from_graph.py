@@ -14,7 +14,7 @@ from contagion.network.generators import generate_graph
 from contagion.network.io import read_graph
 from contagion.scenario.assemble import assemble
 from contagion.scenario.graph_traders import trader_of
-from contagion.scenario.issuers import Vault
+from contagion.scenario.issuers import Issuer, Vault
 from contagion.scenario.layout import FUND_NAME, RESERVE_NAME
 from contagion.scenario.lending import LendingPool
 from contagion.scenario.loader import load_scenario
@@ -66,10 +66,10 @@ def scenario_from_graph(graph: nx.MultiDiGraph, base: Scenario | Mapping[str, An
     - ``potential``: follows from positions; not read.
 
     Exchanges and protocols that the base declares under the name of a node keep the base's rules; others have the
-    defaults of the schema. ``cash`` of a vault or trader node is what it has in hand [USD]; a vault's is otherwise what
-    was paid in and is not invested. A vault's ``redemption`` is ``open`` or ``halted``. Market makers and keepers of
-    the base stay where their venues are in the graph and no node belongs to their group. Its other venues, protocols,
-    traders and loans don't.
+    defaults of the schema. Issuers of a kind other than vault also keep the base's equity and market assets. ``cash``
+    of a vault or trader node is what it has in hand [USD]; a vault's is otherwise what was paid in and is not invested.
+    A vault's ``redemption`` is ``open`` or ``halted``. Market makers and keepers of the base stay where their venues
+    are in the graph and no node belongs to their group. Its other venues, protocols, traders and loans don't.
 
     Parameters
     ----------
@@ -236,7 +236,16 @@ class _Parts:
             return spec.model_dump(mode="json") | {"supplied": by_outside, "reserve": {"size": size}}
         if str(self.graph.nodes[name].get("type", "")).lower() == "lending_pool":
             raise InputError(f"protocols.{name}.collateral", None, "a lending pool of that name in the base scenario")
+        if isinstance(spec, Issuer) and not isinstance(spec, Vault):
+            return self._issuer(name, spec, by_outside)
         return self._vault(name, spec or Vault(), by_outside)
+
+    def _issuer(self, name: str, spec: Issuer, by_outside: float) -> dict[str, Any]:
+        """Another kind of the base keeps its rules and equity; claims on it, and those it holds, are of the graph."""
+        holds = {asset: usd for asset, usd in spec.holds.items() if asset in self.base.assets}
+        for issuer, _, amount, _ in self.out(name, "deposit", "claim"):
+            holds[issuer] = holds.get(issuer, 0.0) + amount
+        return spec.model_dump(mode="json") | {"deposits": by_outside, "holds": {} if spec.only else holds}
 
     def _vault(self, name: str, spec: Vault, by_outside: float) -> dict[str, Any]:
         """Assets and claims of a vault add up: what nobody in the graph holds is held by outside."""

@@ -382,6 +382,14 @@ def test_removing_one_claim_changes_what_depends_on_it_and_nothing_else(edge, ex
     assert [value(model, name) for name in names] == pytest.approx(expected)
 
 
+def test_a_graph_of_issuers_makes_the_same_issuers():
+    model = chain()
+    again = ContagionModel.from_graph(model.exposure_graph(), model.scenario, rng=1)
+    go(again)
+    names = ("bank", "usd", "far_usd", "fund", "top", "other")
+    assert [value(again, name) for name in names] == pytest.approx([0.6, 0.8, 0.8, 0.9, 0.96, 1.0])
+
+
 # -- the bundled scenario -------------------------------------------------------------------------------------------
 
 
