@@ -8,11 +8,11 @@ from contagion.errors import InputError
 from contagion.market.paths import PricePath
 from contagion.market.prices import PricedAsset
 from contagion.scenario.accounts import absorb_imbalance, close_books, fund_makers, open_loans, open_positions, quotes
-from contagion.scenario.balance_sheets import BalanceSheets, accounts_of, lay_out_holdings, net_worth
+from contagion.scenario.balance_sheets import BalanceSheets, lay_out_holdings, net_worth
 from contagion.scenario.check import check_references
 from contagion.scenario.default_funds import fund_clearing_houses
-from contagion.scenario.hedges import open_hedges
 from contagion.scenario.isolation import check_isolation
+from contagion.scenario.issuer_accounts import accounts_of, open_hedges
 from contagion.scenario.issuers import DeltaNeutral, Issuer
 from contagion.scenario.layout import Layout, lay_out
 from contagion.scenario.plans import Plan, account_keys, plan_groups

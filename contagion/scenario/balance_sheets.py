@@ -6,6 +6,7 @@ import numpy as np
 
 from contagion.errors import InputError
 from contagion.scenario.debt_positions import CollateralisedDebt
+from contagion.scenario.issuer_accounts import accounts_of, assets_of
 from contagion.scenario.issuers import DeltaNeutral, Issuer, Reflexive
 from contagion.scenario.layout import Layout
 from contagion.scenario.lending import LendingPool
@@ -48,32 +49,6 @@ def _institution_slots(layout: Layout) -> list[list[int]]:
         if row in layout.fund:
             slots[layout.fund[row]] |= coins | ({layout.claim[row]} if row in layout.claim else set())
     return [sorted(slot - {0}) for slot in slots]
-
-
-def assets_of(spec: Issuer) -> list[str]:
-    """Assets and claims an issuer may hold."""
-    minted = [spec.mints] if isinstance(spec, Reflexive) else []
-    return [*spec.holds, *([spec.only] if spec.only else []), *minted]
-
-
-def accounts_of(spec: Issuer, layout: Layout) -> list[int]:
-    """Books of an exchange in which an issuer has an account: all, or for a hedge those of its contracts."""
-    if spec.account_at is None:
-        return []
-    venue = layout.agent_rows[spec.account_at]
-    books = layout.books_of[venue]
-    if not isinstance(spec, DeltaNeutral):
-        return books
-    used = {layout.instruments.book[row] for row in hedge_rows(spec, layout).values()}
-    return [book for book in books if book in used]
-
-
-def hedge_rows(spec: DeltaNeutral, layout: Layout) -> dict[str, int]:
-    """Contract each asset in an issuer's hands is hedged with."""
-    venue = layout.agent_rows[spec.hedged_at]
-    return {
-        asset: layout.instrument_rows[venue, asset] for asset in spec.holds if (venue, asset) in layout.instrument_rows
-    }
 
 
 class BalanceSheets:
