@@ -1,4 +1,4 @@
-"""Pools that lend a coin: 1,000 ether of 1,000 USD supplied, lent against dollars of collateral at a threshold of 0.8."""
+"""Pools that lend a coin: 1,000 ether of 1,000 USD supplied, lent against DAI at a threshold of 0.8."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_repaying_and_borrowing_are_in_coins():
 
 
 def test_depositors_get_their_coins_worth():
-    """Ether falls by half, which frightens a depositor: for its 100,000 it gets 50,000, sold out of the pool's ether."""
+    """Ether falls by half, which frightens a depositor: for 100,000 it gets 50,000, sold out of the pool's ether."""
     depositor = {"archetype": "depositor", "venue": "pool", "capital": 1e5, "parameters": {"tolerance": 0.01}}
     data = {
         "name": "coins", "steps": 2, "assets": ASSETS, "prices": "constant",
@@ -119,7 +119,7 @@ def test_depositors_get_their_coins_worth():
     design=st.sampled_from(["close_factor", "absorb", "incentive_by_threshold", "health_discount"]),
 )
 def test_books_add_up_whatever_the_coin_does(rise, depeg, design):
-    """Every step's audit finds every net worth, with liquidations, bad debt, repayments from wallets and withdrawals."""
+    """Every step's audit finds every net worth, with liquidations, bad debt, repayments and withdrawals."""
     data = {
         "name": "coins", "steps": 4, "assets": ASSETS,
         "shocks": [
