@@ -9,6 +9,7 @@ import pandas as pd
 
 from contagion.experiment import comparison_tables as tables
 from contagion.experiment.panel import Panel, make_panel, unit_of
+from contagion.experiment.sensitivity import Sensitivity, sensitivity
 from contagion.experiment.statistics import mean_interval
 from contagion.report.sweep_source import Sweep, lower_is_better
 from contagion.streams import Streams
@@ -70,6 +71,17 @@ def winners(sweep: Sweep) -> pd.DataFrame:
     gains = [name for name in sweep.runs if str(name).startswith("gain.")]
     terms = tables.Terms(sweep.policies[0], {}, CONFIDENCE, QUANTILE, RESAMPLES, Streams(0))
     return tables.winner_table({name: panel(sweep, name) for name in gains}, terms)
+
+
+@_once
+def sensitivities(sweep: Sweep, outcome: str) -> Sensitivity | None:
+    """Indices of the uncertainties under the first policy; None where the design gives none."""
+    if sweep.results is None or len(sweep.experiment.uncertainties) < 2:
+        return None
+    try:
+        return sensitivity(sweep.results, outcome, policy=sweep.policies[0], resamples=RESAMPLES // 10)
+    except ValueError:  # worlds that were not sampled, too few of them or a number that SALib cannot slice, no variance
+        return None
 
 
 def _table(make, sweep: Sweep, outcome: str, base: str = "") -> pd.DataFrame:

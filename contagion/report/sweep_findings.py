@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from contagion.report.figures.sweep_map import binned, strongest
-from contagion.report.intervals import QUANTILE, chances, differences, dominance, means, regrets
+from contagion.report.intervals import QUANTILE, chances, differences, dominance, means, panel, regrets
 from contagion.report.page import written
 from contagion.report.sweep_source import Sweep, lower_is_better, unit_of
 
@@ -36,6 +36,11 @@ def _varied(sweep: Sweep) -> list[str]:
     return [name for name in sweep.outcomes[:TOLD] if sweep.runs[name].nunique(dropna=True) > 1]
 
 
+def _same(sweep: Sweep, outcome: str) -> bool:
+    values = panel(sweep, outcome).values
+    return bool(values.eq(values.iloc[:, 0], axis=0).all(axis=None))
+
+
 def _order(sweep: Sweep, outcome: str) -> list[str]:
     """Policies by their mean, the best first."""
     return list(means(sweep, outcome)["mean"].sort_values(ascending=lower_is_better(outcome), kind="stable").index)
@@ -53,10 +58,14 @@ def _summary(sweep: Sweep) -> str:
         return ""
     parts = []
     for outcome in _varied(sweep):
+        if _same(sweep, outcome):
+            continue
         best = _order(sweep, outcome)[0]
         tied = _not_worse(sweep, outcome, best)
         sure = "surely" if not tied else f"but not surely before {_listed(tied)}"
         parts.append(f"“{best}” on {outcome}, {sure}")
+    if not parts:
+        return "On the outcomes looked at, the policies differ in no run."
     sure = (
         "“Surely” means that differences as large to every other policy would come about by chance in fewer than one "
         "experiment in twenty (p-values adjusted after Holm)."
@@ -72,6 +81,8 @@ def _listed(names: list[str]) -> str:
 def _best(sweep: Sweep, outcome: str) -> str:
     """Which policy is best on an outcome, by how much before the next, and with what probability."""
     table = means(sweep, outcome)
+    if _same(sweep, outcome):
+        return f"{outcome}: all policies give the same in every run, {_mean_of(table.iloc[0], outcome)} in the mean."
     best, second = _order(sweep, outcome)[:2]
     word = "lowest" if lower_is_better(outcome) else "highest"
     head = f"{outcome}: “{best}” has the {word} mean, {_mean_of(table.loc[best], outcome)}"

@@ -10,8 +10,9 @@ from contagion.experiment.dictionary import define
 from contagion.experiment.panel import unit_of as unit_of_draw
 from contagion.report.figures.comparison import comparison
 from contagion.report.figures.distribution import distribution
+from contagion.report.figures.sensitivity_bars import sensitivity_bars
 from contagion.report.figures.sweep_map import sweep_map
-from contagion.report.intervals import QUANTILE, chances, differences, means, regrets, winners
+from contagion.report.intervals import QUANTILE, chances, differences, means, regrets, sensitivities, winners
 from contagion.report.page import Drawing, Page, Section
 from contagion.report.run_page import provenance_rows
 from contagion.report.sweep_findings import DRAWN, TOLD, findings, place
@@ -68,6 +69,11 @@ def _drawings(sweep: Sweep) -> list[Drawing]:
         if sweep.swept:
             words = "The mean where fields take the values at the axes, and how sure it is."
             drawn.append(Drawing(f"map-{tag}", words, partial(sweep_map, sweep, outcome)))
+        if (found := sensitivities(sweep, outcome)) is not None:
+            words = (
+                "The longer a bar, the more the outcome depends on the input; what noise of chance adds is not in it."
+            )
+            drawn.append(Drawing(f"inputs-{tag}", words, partial(sensitivity_bars, found, outcome)))
     return drawn
 
 

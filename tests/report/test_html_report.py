@@ -132,6 +132,8 @@ def test_a_comparison_says_who_is_best_and_how_surely(runs: pd.DataFrame) -> Non
     assert said[0].startswith("Best policies: “b” on deficit, surely.")
     assert "“b” has the lowest mean, 149.00 USD (95% interval" in said[1]
     assert "differs from the next, “a”, by -3.00 USD" in said[1] and "behind the best" in said[1]
+    same = sweep_of(runs.assign(deficit=runs["seed"] * 1.0))
+    assert sweep_findings(same)[0] == "On the outcomes looked at, the policies differ in no run."
     assert "but not surely before “a”" in many({0: -20.0, 1: 5.0, 2: 18.0})[0]
 
 

@@ -91,10 +91,15 @@ def test_a_field_with_many_values_is_put_into_classes() -> None:
 
 
 def test_sensitivity_bars_are_sorted_and_have_their_intervals() -> None:
-    table = pd.DataFrame({"input": ["fund", "shock"], "value": [0.2, 0.7], "low": [0.1, 0.6], "high": [0.3, 0.8]})
-    panel = report.sensitivity_bars(table, "deficit", note="n = 100 runs").axes[0]
-    assert [label.get_text() for label in panel.get_yticklabels()] == ["shock", "fund"]
-    assert [bar.get_width() for bar in panel.patches] == [0.2, 0.7]
+    table = pd.DataFrame(
+        {"input": ["fund", "shock", "(none)"], "index_name": "ST", "value": [0.2, 0.7, 0.1], "low": [0.1, 0.6, 0.0],
+         "high": [0.3, 0.8, 0.2]}
+    )  # fmt: skip
+    axes = report.sensitivity_bars(table, "deficit").axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["shock", "fund", "a random number"]
+    assert [bar.get_width() for bar in axes.patches[:3]] == [0.2, 0.7, 0.1]
+    ends = [line[:, 0].tolist() for line in axes.collections[0].get_segments()]
+    assert ends == [[0.1, 0.3], [0.6, 0.8], [0.0, 0.2]]
     with pytest.raises(InputError, match="low"):
         report.sensitivity_bars(table.drop(columns="low"))
 
