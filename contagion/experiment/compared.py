@@ -16,7 +16,7 @@ from contagion.experiment.folder import write
 WIDTH = 80
 CENT = 0.01
 FOLDER = "comparison"
-TABLES = ("table", "pairs", "best", "dominance", "regret", "winners", "pairing")
+TABLES = ("table", "pairs", "best", "dominance", "regret", "winners", "pairing", "cells")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Comparison:
         Change of net worth by type and group of agents, policy less base. [USD]
     pairing : DataFrame
         Correlation of pairs; runs of independent seeds per paired run for an equal interval.
+    cells : DataFrame
+        Where worlds are places to compare, not draws: each policy on each world by itself.
     notes : list of str
     """
 
@@ -51,6 +53,7 @@ class Comparison:
     regret: pd.DataFrame
     winners: pd.DataFrame
     pairing: pd.DataFrame
+    cells: pd.DataFrame
     notes: list[str]
     question: str
     base: str
@@ -110,10 +113,10 @@ class Comparison:
             )
         lines.append(f"  {'less ' + _cut(self.base, 20):<25} {'':>19}{'p':>9}{'Holm':>7}{'differ':>8}{'pairing':>9}")
         for name, row in pairs.iterrows():
-            ratio = saved.variance_ratio[name] if len(saved) else float("nan")
+            ratio = f"{_short(saved.variance_ratio[name])}x" if len(saved) and row.differing else "same"
             lines.append(
                 f"  {_cut(name, 16):<16}{_short(row.difference):>9} {_range(row.low, row.high):>19}"
-                f"{row.p_value:>9.2g}{row.p_holm:>7.2g}{row.differing:>8.0%}{_short(ratio) + 'x':>9}"
+                f"{row.p_value:>9.2g}{row.p_holm:>7.2g}{row.differing:>8.0%}{ratio:>9}"
             )
         return [*lines, *self._dominating(outcome), ""]
 

@@ -8,9 +8,12 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from contagion.errors import InputError
 from contagion.experiment import comparison_tables as tables
 from contagion.experiment.compared import Comparison
+from contagion.experiment.dominance import FEWEST_UNITS
 from contagion.experiment.file import Experiment, load_experiment
 from contagion.experiment.panel import Panel, higher_is_better, make_panel, unit_of
 from contagion.experiment.statistics import RESAMPLES
@@ -20,8 +23,6 @@ from contagion.scenario.names import nearest
 from contagion.streams import Streams
 
 DEFAULT_OUTCOMES = ("system_loss", "deficit", "burden")
-FEWEST_UNITS = 10
-"""Below that intervals are said to be rough."""
 
 
 def compare(
@@ -127,7 +128,8 @@ def compare_runs(
     experiment, runs = found.experiment, found.runs
     policies = [name for name in experiment.policies if name in set(runs["policy"])]
     if len(policies) < 2:
-        raise InputError("policies", policies, "runs of two or more policies; levers of the experiment make them")
+        failed = f"; {len(found.failures):,} runs failed: {found.failures['error'].iloc[0]}" if len(found.failures) else ""
+        raise InputError("policies", policies, f"runs of two or more policies, which levers make{failed}")
     chosen = list(outcomes or experiment.outcomes or [name for name in DEFAULT_OUTCOMES if name in runs])
     terms = tables.Terms(
         _base(base, policies, experiment), _directions(chosen, better or {}), confidence, quantile, resamples,
@@ -143,6 +145,7 @@ def compare_runs(
         regret=tables.regret_table(panels, terms),
         winners=tables.winner_table({name: make_panel(runs, experiment, name, policies) for name in gains}, terms),
         pairing=tables.pairing_table(panels, terms),
+        cells=tables.cell_table(panels, _places(found), terms) if not experiment.design.samples else pd.DataFrame(),
         notes=_notes(found, panels, policies),
         question=experiment.question,
         base=terms.base,
@@ -170,6 +173,12 @@ def _directions(outcomes: Sequence[str], given: Mapping[str, str]) -> dict[str, 
     return {name: given.get(name, "higher" if higher_is_better(name) else "lower") for name in outcomes}
 
 
+def _places(found: Results) -> pd.DataFrame:
+    """Values of the uncertainties by world; a policy may move what it sweeps itself."""
+    swept = [path for path in found.experiment.swept if path not in found.experiment.levers]
+    return found.runs.drop_duplicates("world").set_index("world")[swept]
+
+
 def _notes(found: Results, panels: Mapping[str, Panel], policies: Sequence[str]) -> list[str]:
     """What a reader must know before believing the numbers."""
     experiment, notes = found.experiment, []
@@ -183,7 +192,8 @@ def _notes(found: Results, panels: Mapping[str, Panel], policies: Sequence[str])
         if panel.missing:
             notes.append(f"{outcome}: {panel.missing:,} of {panel.missing + len(panel.values):,} pairs left out.")
         if panel.n_units < FEWEST_UNITS:
-            notes.append(f"{outcome}: only {panel.n_units} {unit}s; intervals and p-values are rough.")
+            few = f"only {panel.n_units} {unit}s; intervals and p-values are rough, dominance is not tested."
+            notes.append(f"{outcome}: {few}")
         same = [name for name in policies if panel.values[name].nunique() == 1]
         if len(same) == len(policies):
             notes.append(f"{outcome} never varies, under no policy.")

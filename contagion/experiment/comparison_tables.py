@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from contagion.experiment.dominance import dominance
-from contagion.experiment.panel import Panel
+from contagion.experiment.panel import DUST, Panel
 from contagion.experiment.statistics import holm, mean_interval, pairing, sign_flip, tail_interval, unit_counts
 from contagion.streams import Streams
 
@@ -104,7 +104,7 @@ def best_table(panels: Mapping[str, Panel], terms: Terms) -> pd.DataFrame:
 def _shared_wins(gains: np.ndarray) -> np.ndarray:
     """Per row 1 for the greatest; those that tie but for rounding share it."""
     top = gains.max(axis=1, keepdims=True)
-    winners = gains >= top - 1e-12 * np.maximum(np.abs(gains).max(), 1e-300)
+    winners = gains >= top - DUST * np.maximum(np.abs(gains).max(), 1e-300)
     return winners / winners.sum(axis=1, keepdims=True)
 
 
@@ -177,4 +177,29 @@ def pairing_table(panels: Mapping[str, Panel], terms: Terms) -> pd.DataFrame:
             if policy != terms.base and panel.n_units > 1:
                 found = pairing(panel.by_unit[policy], panel.by_unit[terms.base])
                 rows.append({"outcome": outcome, "policy": policy, "base": terms.base, **found._asdict()})
+    return pd.DataFrame(rows)
+
+
+def cell_table(panels: Mapping[str, Panel], places: pd.DataFrame, terms: Terms) -> pd.DataFrame:
+    """Each policy on each world by itself, over replications: mean, and what it differs from the base by.
+
+    Parameters
+    ----------
+    places : DataFrame
+        Values of swept paths by world.
+    """
+    rows = []
+    for outcome, panel in panels.items():
+        for world, values in panel.values.groupby(level="world"):
+            for policy in panel.policies:
+                rng, apart = terms.rng("cell", outcome, str(world), policy), values[policy] - values[terms.base]
+                mean = mean_interval(values[policy], rng, terms.confidence, terms.resamples)
+                gap = mean_interval(apart, rng, terms.confidence, terms.resamples)
+                rows.append(
+                    {
+                        "outcome": outcome, "world": world, **places.loc[world], "policy": policy, "runs": len(values),
+                        "mean": mean.value, "mean_low": mean.low, "mean_high": mean.high,
+                        "difference": gap.value, "low": gap.low, "high": gap.high,
+                    }
+                )  # fmt: skip
     return pd.DataFrame(rows)

@@ -15,6 +15,8 @@ from contagion.experiment.statistics import RESAMPLES, unit_counts
 from contagion.outcomes.measures import as_vector
 
 LEVELS = 256
+FEWEST_UNITS = 10
+"""With fewer, resampling says nothing about how sure it is."""
 
 
 class Dominance(NamedTuple):
@@ -22,7 +24,7 @@ class Dominance(NamedTuple):
 
     ``violation`` is the largest by which it fails: of probability [1] at first order; at second order of expected
     shortfall below a level, over the range of the levels [1]. ``p_value`` tests that it dominates: small values speak
-    against it.
+    against it; nan where units are too few to say.
     """
 
     violation: float
@@ -61,8 +63,8 @@ def dominance(
     by_unit /= np.bincount(units, minlength=count)[:, None]
     mean = by_unit.mean(axis=0)
     violation = max(0.0, float(mean.max()))
-    if count < 2 or violation == 0.0:
-        return Dominance(violation, 1.0 if violation == 0.0 else np.nan)
+    if count < FEWEST_UNITS or violation == 0.0:
+        return Dominance(violation, 1.0 if count >= FEWEST_UNITS else np.nan)
     recentred = by_unit - mean
     above = sum(
         int((np.maximum((counts @ recentred / count).max(axis=1), 0.0) >= violation).sum())

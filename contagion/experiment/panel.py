@@ -14,6 +14,8 @@ from contagion.experiment.file import Experiment
 from contagion.scenario.names import nearest
 
 PAIR = ["world", "replication"]
+DUST = 1e-9
+"""Differences below this share of the largest value are rounding, of sums in another order say."""
 OWN = ("run_key", "policy", "world", "replication", "seed", "mirrored", "error")
 
 HIGHER_IS_BETTER = (
@@ -89,7 +91,14 @@ def make_panel(runs: pd.DataFrame, experiment: Experiment, outcome: str, policie
     if experiment.antithetic and names is replications:
         names = replications // 2  # a run and its mirror image depend on each other
     units = np.unique(names, return_inverse=True)[1]
-    return Panel(outcome, complete, units, len(wide) - len(complete))
+    return Panel(outcome, _without_dust(complete), units, len(wide) - len(complete))
+
+
+def _without_dust(values: pd.DataFrame) -> pd.DataFrame:
+    """The same where policies that differ from the first by rounding only are equal to it."""
+    first = values.iloc[:, [0]].to_numpy()
+    equal = np.abs(values - first) <= DUST * np.abs(values.to_numpy()).max(initial=0.0)
+    return values.mask(equal, np.broadcast_to(first, values.shape))
 
 
 def unit_of(experiment: Experiment, runs: pd.DataFrame) -> str:

@@ -198,11 +198,15 @@ def _texts(data: Any) -> Iterator[str]:
 
 def _files(text: str) -> list[Path]:
     path = Path(text)
-    if any(mark in path.name for mark in "*?["):
-        return sorted(item for item in path.parent.glob(path.name) if item.is_file()) if path.parent.is_dir() else []
-    if path.is_dir():
-        return sorted(item for item in path.iterdir() if item.is_file())
-    return [path] if path.is_file() else []
+    try:
+        if any(mark in path.name for mark in "*?["):
+            items = path.parent.glob(path.name) if path.parent.is_dir() else ()
+            return sorted(item for item in items if item.is_file())
+        if path.is_dir():
+            return sorted(item for item in path.iterdir() if item.is_file())
+        return [path] if path.is_file() else []
+    except OSError:  # a sentence is too long to be the name of a file
+        return []
 
 
 def _check_paths(experiment: Experiment, scenario: Scenario) -> None:

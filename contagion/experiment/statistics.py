@@ -200,7 +200,7 @@ def pairing(values, base) -> Pairing:
         raise InputError("base", len(base), f"{len(values)} values, one a pair")
     apart, together = values.var(ddof=1) + base.var(ddof=1), (values - base).var(ddof=1)
     spread = values.std(ddof=1) * base.std(ddof=1)
-    scale = 1e-24 * float(max(np.square(values).max(), np.square(base).max(), 1e-300))
+    scale = 1e-18 * float(max(np.square(values).max(), np.square(base).max(), 1e-300))
     if together <= scale:  # equal but for rounding
         return Pairing(1.0 if spread > 0.0 else np.nan, np.inf if apart > scale else 1.0)
     correlation = float(np.cov(values, base)[0, 1] / spread) if spread > 0.0 else np.nan
