@@ -22,6 +22,13 @@ share = st.floats(0.0, 1.0).map(lambda value: round(value, 3))
 money = st.sampled_from([0.0, 0.01, 5e3, 1e5])
 
 
+DESIGNS = (
+    {"design": "close_factor", "small_position": 2e3, "least_left": 1e3, "protocol_share": 0.1}, "compound_v2", "absorb",
+    {"design": "absorb", "target_reserves": 1e3}, "incentive_by_threshold", "health_discount",
+    {"design": "health_discount", "target_health": 1.1},
+)  # fmt: skip
+
+
 @st.composite
 def waterfalls(draw, vault: str | None) -> list[dict[str, Any]]:
     """Layers of an exchange, any of them, in any order."""
@@ -141,7 +148,11 @@ def scenarios(draw) -> dict[str, Any]:
                 "noise": draw(st.sampled_from([0, 0.05])),
             },
             "waterfall": draw(st.permutations(["reserve", "depositor_write_down"]))[: draw(st.integers(0, 2))],
+            "liquidation": draw(st.sampled_from(DESIGNS)),
         }
+        if draw(st.booleans()):
+            protocols["curated"] = {"kind": "curated_vault", "deposits": 6e4, "caps": {"pool": 5e4}, "idle": 0.1,
+                                    "supply_queue": ["pool"], "flees_at": draw(st.sampled_from([None, 0.02]))}  # fmt: skip
         protocols["upper"] = {"kind": "vault", "deposits": 9e4, "holds": {"pool": 4e4, "ETH": 5e3}}
     traders: list[dict[str, Any]] = []
     for name in venues:
