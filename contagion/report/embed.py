@@ -58,7 +58,8 @@ def _vector(figure: Figure, name: str, words: str) -> str:
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = file.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
+    # Its style sheet would hold for the whole page; the two properties in it are inherited as well from the root.
+    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", text, flags=re.DOTALL)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"| version="[^"]*"', "", text)
     text = text.replace("xlink:href", "href")
     # Names that nothing points at would only clash with those of other figures.
@@ -70,7 +71,12 @@ def _vector(figure: Figure, name: str, words: str) -> str:
     text = re.sub(r"font: ((?:\w+ )*)([\d.]+px) [^;\"]*", r"font: \1\2 var(--face)", text)
     text = re.sub(r"font-family: [^;\"]*", "font-family: var(--face)", text)
     text = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), re.sub(r">\s+<", "><", text))
-    text = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" role="img">', text, count=1)
+    text = re.sub(
+        r'<svg [^>]*?viewBox="([^"]*)"[^>]*>',
+        r'<svg viewBox="\1" role="img" style="stroke-linejoin: round; stroke-linecap: butt">',
+        text,
+        count=1,
+    )
     return text.replace(">", f"><title>{html.escape(words)}</title>", 1)
 
 

@@ -15,8 +15,10 @@ from contagion.cli import main
 from contagion.errors import InputError
 from contagion.experiment.sweeps import sweep
 from contagion.report import write_report
+from contagion.report.embed import embedded
 from contagion.report.page import Page, Section, rendered, written
 from contagion.report.run_findings import findings
+from contagion.report.style import THEMES
 from contagion.report.sweep_findings import findings as sweep_findings
 from contagion.report.sweep_page import sweep_page
 from contagion.report.sweep_source import sweep_of
@@ -181,3 +183,28 @@ def test_drawing_is_not_loaded_by_the_package_or_its_help() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 or done.stderr.strip() == "0", done.stderr
+
+
+def test_what_a_figure_says_is_on_the_page_to_the_last_digit_and_coordinates_are_short() -> None:
+    from matplotlib.figure import Figure
+
+    def draw(theme: str) -> Figure:
+        figure = Figure(figsize=(2, 1))
+        figure.text(0.123456789, 0.5, "2.3456 m", color=THEMES[theme]["red"])
+        return figure
+
+    drawn = embedded(draw, "one", "a number")
+    assert ">2.3456 m</text>" in drawn and "var(--red)" in drawn and "<title>a number</title>" in drawn
+    assert re.findall(r"\d\.\d{3}", drawn.replace("2.3456", "")) == []
+
+
+def test_too_many_marks_become_a_picture_for_each_theme() -> None:
+    from matplotlib.figure import Figure
+
+    def draw(theme: str) -> Figure:
+        figure = Figure(figsize=(2, 1), facecolor=THEMES[theme]["paper"])
+        figure.subplots().scatter(range(5000), range(5000))
+        return figure
+
+    drawn = embedded(draw, "many", "many points")
+    assert re.findall(r'<img class="in-(\w+)"', drawn) == ["light", "dark"]
