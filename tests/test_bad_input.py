@@ -73,7 +73,7 @@ def written(path: str, value: Any) -> str:
         ("exchanges/perp/waterfall", ["insurance_fnd"], "exchanges.perp.waterfall.0: layer: got 'insurance_fnd'|; nearest: insurance_fund"),
         ("exchanges/perp/waterfall", [{"layer": "auto_deleverage", "ranking": "best"}], "waterfall.0: layer auto_deleverage.ranking: got 'best'; accepted: |bitmex"),
         ("exchanges/perp/waterfall", [{"layer": "auto_deleverage", "rankng": "okx"}], "layer auto_deleverage.rankng: got 'okx'|; nearest: ranking"),
-        ("protocols/pool/kind", "lending_pol", "protocols.pool.kind: got 'lending_pol'; accepted: lending_pool or vault"),
+        ("protocols/pool/kind", "lending_pol", "protocols.pool.kind: got 'lending_pol'; accepted: lending_pool, collateralised_debt"),
         ("traders/0/archetype", "directionl", "traders.0: archetype: got 'directionl'|; nearest: directional"),
         ("traders/0/archetype", "nowhere:Nobody", "traders.0: archetype: got 'nowhere:Nobody'; accepted: an importable module:Class"),
         ("traders/0/parameters", {"entry_spred": 1}, "archetype directional.entry_spred: got 1|; nearest: entry_spread"),

@@ -72,6 +72,14 @@ class ClaimMarket:
         self._move(asset, before, after, depth)
         return (after - before) / unmoved, cash
 
+    def cost(self, asset: int, units: float, depth: float) -> float:
+        """What buying units would cost; infinite where there are not so many. [USD]"""
+        if (pool := self._pools.pricing(asset)) is not None:
+            value = float(self.world.state.assets.market[pool.coins[0]])
+            return pool.amount_for(pool.coins[0], asset, units) * value
+        before = float(self._flow[asset])
+        return self._area(before + units * self._unmoved(asset, depth), depth) - self._area(before, depth)
+
     def _unmoved(self, asset: int, depth: float) -> float:
         """Price before the step's first trade. [USD]"""
         assets = self.world.state.assets

@@ -18,7 +18,7 @@ from contagion.scenario.names import nearest
 from contagion.scenario.overrides import apply_overrides, resolve
 from contagion.scenario.preset import expand, preset_fields
 from contagion.scenario.rules import RuleSpec
-from contagion.scenario.schema import Scenario
+from contagion.scenario.schema import AnyProtocol, Scenario
 from contagion.scenario.yaml_file import read_yaml
 
 VENUE_SECTIONS = ("exchanges", "protocols")
@@ -184,11 +184,20 @@ def _validate(data: dict[str, Any]) -> Scenario:
         raise _as_input_error(error) from None
 
 
+_KINDS = ", ".join(
+    repr(kind) for member in get_args(get_args(AnyProtocol)[0])
+    for kind in get_args(member.model_fields["kind"].annotation)
+)  # fmt: skip
+"""Kinds of protocols."""
+
+
 def _as_input_error(error: ValidationError) -> InputError:
     """The first complaint of pydantic in the words of this package."""
     details = error.errors(include_url=False)
     first = next((item for item in details if item["type"] == "extra_forbidden"), details[0])
-    kind, location = first["type"], [part for part in first["loc"] if part not in ("lending_pool", "vault")]
+    kind, location = first["type"], list(first["loc"])
+    if location[:1] == ["protocols"]:
+        del location[2:3]  # the tag of the kind of protocol
     where = ".".join(str(part) for part in location if part != "[key]") or "scenario"
     inner = first.get("ctx", {}).get("error")
     if isinstance(inner, InputError):
@@ -200,7 +209,8 @@ def _as_input_error(error: ValidationError) -> InputError:
     if kind == "missing":
         return InputError(where, None, "a value: this field is required")
     if kind.startswith("union_tag"):
-        return InputError(f"{where}.kind", first.get("ctx", {}).get("tag"), "lending_pool or vault")
+        context = first.get("ctx", {})
+        return InputError(f"{where}.kind", context.get("tag"), context.get("expected_tags", _KINDS).replace("'", ""))
     accepted = str(inner) if inner is not None else first["msg"].replace("Input should be ", "")
     for theirs, ours in (("a valid tuple", "a list"), ("a valid dictionary", "a mapping")):
         accepted = accepted.replace(theirs, ours)

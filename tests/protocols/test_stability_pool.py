@@ -81,19 +81,35 @@ def test_what_deposits_do_not_cover_goes_to_the_others_by_their_collateral():
     assert run.world.counters["redistributed_debt"] == pytest.approx(12_000)
 
 
+def test_below_the_recovery_ratio_deposits_take_the_riskiest_of_the_safe_loans():
+    """At 184 USD all loans together have 128,800 / 88,000 = 146%, less than 150%, the second 92,000 / 64,000 = 144%:
+    the keeper gets 2.5 ETH, the pool 110% of the debt, 70,400 / 184 = 382.6, the owner what is left of 500."""
+    run = model(70_000.0, [(40_000.0, 0.6), (1e5, 0.64)], gap(-0.08))
+    run.run()
+    assert loan(run, "owner_0") == pytest.approx((200.0, 24_000.0))
+    assert loan(run, "owner_1") == (0.0, 0.0)
+    assert units(run, "pool", "lusd") == pytest.approx(6_000)
+    assert units(run, "pool", "ETH") == pytest.approx(70_400 / 184)
+    assert units(run, "owner_1", "ETH") == pytest.approx(500 - 2.5 - 70_400 / 184)
+    # Deposits that do not cover it whole leave it alone.
+    run = model(60_000.0, [(40_000.0, 0.6), (1e5, 0.64)], gap(-0.08))
+    run.run()
+    assert loan(run, "owner_1") == pytest.approx((500.0, 64_000.0))
+
+
 def test_redemptions_hold_the_price_at_par_less_the_fee():
-    """The stablecoin falls by 4%; buying q moves it by 1% of q / 20,000. With a fee of 0.5% the gain is
-    q (0.995 - 0.96 (1 + q / 4e6)): 1,100 for half of the 200,000 there are, 1,150 for a quarter, 725 for an eighth."""
+    """The stablecoin falls by 4%; buying 0.96 q dollars of it moves it by 1% for each 20,000. With a fee of 0.5% the
+    gain is q (0.995 - 0.96 (1 + 2.4e-7 q)): a loss for the 200,000 there are, 1,196 for half, 1,174 for a quarter."""
     run = model(0.0, [(40_000.0, 0.6), (4e5, 0.44)], [{"at": 2, "kind": "depeg", "asset": "lusd", "size": -0.04}],
                 lusd={"depth": 20_000.0, "peg_half_life": "1000D"}, steps=2)  # fmt: skip
     run.run()
     # The riskiest first: all 24,000 of the first owner for 120 ETH, the rest out of the second.
     redeemed = run.world.counters["redeemed_at_par"]
-    assert redeemed == pytest.approx(50_000)
+    assert redeemed == pytest.approx(100_000)
     assert loan(run, "owner_0") == pytest.approx((80.0, 0.0), abs=1e-6)
     assert loan(run, "owner_1") == pytest.approx((2_000 - (redeemed - 24_000) / 200, 176_000 - (redeemed - 24_000)))
     assert units(run, "lusd/reserve", "ETH") == pytest.approx(0.005 * redeemed / 200)
-    gain = redeemed * (0.995 - 0.96 * (1 + 0.5 * 0.01 * redeemed / 20_000))
+    gain = redeemed * (0.995 - 0.96 * (1 + 2.4e-7 * redeemed))
     assert run.world.state.agents.cash[run.world.agent_rows["keeper"]] == pytest.approx(1e6 + gain)
 
 

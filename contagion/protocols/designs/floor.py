@@ -63,7 +63,7 @@ class Floor:
 
     def _redeem(self, keeper: Keeper, fee: float, pool: Pool) -> bool:
         """The amount that gains most, from the riskiest loans on."""
-        loans = self._riskiest(pool)
+        loans = self.riskiest(pool)
         most = min(pool.keepers.means(keeper) / self.peg.price(), sum(loan[2] for loan in loans))
         amounts = [share * most for share in _SIZES] if most > 0.0 else []
         gain, amount = max(((each * (1.0 - fee - self.peg.cost(each)), each) for each in amounts), default=(0.0, 0.0))
@@ -99,7 +99,7 @@ class Floor:
         if fee > 0.0:
             minting.seize(books, item.position, pool.venue.fund, units - wanted)
 
-    def _riskiest(self, pool: Pool) -> list[tuple[int, Posted, float]]:
+    def riskiest(self, pool: Pool) -> list[tuple[int, Posted, float]]:
         """Debt row, collateral and debt of safe loans, least collateral over debt first. [USD]"""
         state, found = pool.world.state, []
         price = state.instruments.value_price[state.positions.instrument[self.debt]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -14,7 +14,7 @@ from contagion.protocols.designs.design import Design, Loan, Pool, Posted
 from contagion.protocols.designs.floor import Floor
 from contagion.protocols.keepers import Keeper
 from contagion.protocols.peg import Peg, pegs_of
-from contagion.protocols.stability_rules import offset, redistribution
+from contagion.protocols.stability_rules import Offset, offset, redistribution
 from contagion.scenario.fields import Duration, Share
 from contagion.state.codes import AccountFlag, Phase
 
@@ -46,6 +46,11 @@ class StabilityPool(Design):
         Part of the collateral for who closes the loan. [1]
     redemption_fee : float
         Least fee on a redemption, kept in collateral by the reserve. [1]
+    recovery : float
+        Collateral over debt of all loans together below which deposits also take safe loans that have less than that,
+        the riskiest first, each as a whole and for `recovery_seizure` of its debt; none: never. [1]
+    recovery_seizure : float
+        Collateral taken for such a loan over its debt; the rest is the owner's. [1]
     fee_half_life : duration
         The fee rises by half of the share of the supply that is redeemed, and that part decays by half in this time.
     """
@@ -55,6 +60,8 @@ class StabilityPool(Design):
     vaults: tuple[str, ...] = ()
     keeper_share: Share = 0.005
     redemption_fee: Share = 0.005
+    recovery: Annotated[float, Field(ge=1)] | None = 1.5
+    recovery_seizure: Annotated[float, Field(ge=1)] = 1.1
     fee_half_life: Duration = Field(default="12h", validate_default=True)
 
     def open(self, pool: Pool) -> Memory:
@@ -126,13 +133,18 @@ class StabilityPool(Design):
         collateral = float(state.positions.units[item.position])
         slots = [books.slot(vault, memory.peg.claim) for vault in memory.vaults]
         split = offset(state.holdings.units[slots], debt, collateral)
-        for vault, burned, gained in zip(memory.vaults, split.burned.tolist(), split.gained.tolist(), strict=True):
-            if burned > 0.0:
-                minting.burn_held(books, loan.debt_row, memory.peg.claim, vault, burned)
-                minting.seize(books, item.position, vault, gained)
-        pool.world.count("offset_by_deposits", float(split.burned.sum()))
+        self._share_out(loan.debt_row, item, split, pool)
         if split.debt_left > 0.0:
             self._redistribute(loan, item, memory, pool)
+
+    def _share_out(self, debt_row: int, item: Posted, split: Offset, pool: Pool) -> None:
+        """Deposits are burned, and their vaults get collateral."""
+        books, memory = pool.world.bookkeeper, pool.memory
+        for vault, burned, gained in zip(memory.vaults, split.burned.tolist(), split.gained.tolist(), strict=True):
+            if burned > 0.0:
+                minting.burn_held(books, debt_row, memory.peg.claim, vault, burned)
+                minting.seize(books, item.position, vault, gained)
+        pool.world.count("offset_by_deposits", float(split.burned.sum()))
 
     def _redistribute(self, loan: Loan, item: Posted, memory: Memory, pool: Pool) -> None:
         """What is left of a loan goes to all open loans with the same collateral."""
@@ -163,10 +175,47 @@ class StabilityPool(Design):
         keep &= rows >= 0
         return rows[keep], memory.debt[keep]
 
-    # -- redemption ---------------------------------------------------------------------------------------------
+    # -- between liquidations -----------------------------------------------------------------------------------
 
     def busy(self, pool: Pool) -> bool:
-        return pool.memory.floor.pays(pool)
+        return pool.memory.floor.pays(pool) or self._below_recovery(pool)
 
     def work(self, pool: Pool) -> bool:
-        return pool.memory.floor.hold(pool)
+        done = pool.memory.floor.hold(pool)
+        while self._below_recovery(pool) and self._recover(pool):
+            done = True
+        return done
+
+    def _below_recovery(self, pool: Pool) -> bool:
+        return self.recovery is not None and total_ratio(pool) < self.recovery
+
+    def _recover(self, pool: Pool) -> bool:
+        """Deposits take the riskiest safe loan; whether they did."""
+        state, books, memory = pool.world.state, pool.world.bookkeeper, pool.memory
+        riskiest = memory.floor.riskiest(pool)[:1]
+        for debt_row, item, owed in riskiest:
+            deposits = [state.holdings.units[books.slot(vault, memory.peg.claim)] for vault in memory.vaults]
+            reward = self.keeper_share * item.value
+            keepers = [one for one in pool.keepers.able(0) if reward >= one.gas + one.minimum_profit]
+            if not keepers or item.value >= owed * total_ratio(pool) or sum(deposits) < owed:
+                continue
+            books.phase = Phase.LIQUIDATE
+            pool.keepers.transact(keepers[0])
+            self._reward(item, keepers[0], pool)
+            left = float(state.positions.units[item.position])
+            taken = min(left, self.recovery_seizure * owed / item.price)
+            self._share_out(debt_row, item, offset(np.array(deposits), owed, taken), pool)
+            minting.hand_back(books, item.position, left - taken)
+            pool.world.count("loan_liquidations")
+            pool.world.count("liquidated_debt", owed)
+            return True
+        return False
+
+
+def total_ratio(pool: Pool) -> float:
+    """Collateral over debt of all loans of a protocol together, at oracle prices. [1]"""
+    instruments = pool.world.state.instruments
+    rows = list(pool.incentives)
+    debts = pool.venue.debts
+    owed = -float(instruments.customer_units[debts] @ instruments.value_price[debts])
+    return float(instruments.customer_units[rows] @ instruments.equity_price[rows]) / owed if owed > 0.0 else np.inf
