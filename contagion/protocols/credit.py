@@ -85,9 +85,14 @@ class Credit:
             world.count("loans_unpaid", face - paid)
         for order in np.flatnonzero(clearing.defaulted):
             agent = int(agents[order])
-            lost = float(means[order] + receipts[order] - clearing.payments[order])
-            if lost > 1e-12 * (means[order] + receipts[order]):
+            had, cash = float(means[order] + receipts[order]), float(world.state.agents.cash[agent])
+            lost = had - float(clearing.payments[order])
+            if abs(cash - lost) <= 1e-9 * had:
+                lost = cash  # what the payments left, so that their rounding leaves no cash below zero
+            if lost > 1e-12 * had:
                 books.pay(Cause.DEFAULT_COST, agent, verbs.OUTSIDE, lost)
+            elif lost < 0.0:
+                books.pay(Cause.DEFAULT_COST, verbs.OUTSIDE, agent, -lost)
             world.state.agents.status[agent] |= DEFAULTED
             world.count("credit_defaults")
 
