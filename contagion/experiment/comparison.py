@@ -189,8 +189,9 @@ def _notes(found: Results, panels: Mapping[str, Panel], policies: Sequence[str])
     if lacking:
         notes.append(f"{lacking:,} runs that were asked for are not made yet.")
     for outcome, panel in panels.items():
-        if panel.missing:
-            notes.append(f"{outcome}: {panel.missing:,} of {panel.missing + len(panel.values):,} pairs left out.")
+        asked = len(found.plan) // len(experiment.policies)
+        if asked > len(panel.values):
+            notes.append(f"{outcome}: {asked - len(panel.values):,} of {asked:,} pairs left out.")
         if panel.n_units < FEWEST_UNITS:
             few = f"only {panel.n_units} {unit}s; intervals and p-values are rough, dominance is not tested."
             notes.append(f"{outcome}: {few}")

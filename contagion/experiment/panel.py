@@ -36,14 +36,11 @@ class Panel:
         By (world, replication).
     units : ndarray of shape (n_pairs,)
         Number of the independent unit of each pair, from 0.
-    missing : int
-        Pairs left out because a run of some policy failed, was not made, or has no such outcome.
     """
 
     outcome: str
     values: pd.DataFrame
     units: np.ndarray
-    missing: int
 
     @property
     def policies(self) -> list[str]:
@@ -91,7 +88,7 @@ def make_panel(runs: pd.DataFrame, experiment: Experiment, outcome: str, policie
     if experiment.antithetic and names is replications:
         names = replications // 2  # a run and its mirror image depend on each other
     units = np.unique(names, return_inverse=True)[1]
-    return Panel(outcome, _without_dust(complete), units, len(wide) - len(complete))
+    return Panel(outcome, _without_dust(complete), units)
 
 
 def _without_dust(values: pd.DataFrame) -> pd.DataFrame:
