@@ -80,7 +80,8 @@ def stability_pool(inputs: Inputs) -> dict[str, Any]:
         split = offset(deposits, float(loan["debt"]), float(loan["collateral"]))
         deposits, gains = deposits - split.burned, gains + split.gained
     got = deposits + gains * float(inputs["collateral_price"])
-    return {"deposits_after": deposits, "collateral_gain": gains, "roi_first": got[0] / paid_in[0] - 1.0}
+    roi = got[0] / paid_in[0] - 1.0 if paid_in[0] > 0.0 else 0.0
+    return {"deposits_after": deposits, "collateral_gain": gains, "roi_first": roi}
 
 
 ADAPTERS: dict[str, Callable[[Inputs], dict[str, Any]]] = {
