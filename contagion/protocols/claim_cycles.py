@@ -47,12 +47,16 @@ class ClaimCycles:
         self._faces = faces
         self._at_face = np.flatnonzero(np.diff(faces[0]))
 
-    def solve(self) -> tuple[np.ndarray, np.ndarray]:
-        """Fundamental and redemption value of each claim, shape (n,) each. [USD per unit]"""
-        assets = self.world.state.assets
-        return self._greatest(assets.fundamental.copy(), True), self._greatest(assets.redemption.copy(), False)
+    def solve(self, carried: np.ndarray | float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """Fundamental and redemption value of each claim, shape (n,) each. [USD per unit]
 
-    def _greatest(self, prices: np.ndarray, recognise_all: bool) -> np.ndarray:
+        Deficits that are `carried`, shape (n,) or a number for all, count as assets until they are recognised. [USD]
+        """
+        assets = self.world.state.assets
+        fundamental = self._greatest(assets.fundamental.copy(), True, 0.0)
+        return fundamental, self._greatest(assets.redemption.copy(), False, carried)
+
+    def _greatest(self, prices: np.ndarray, recognise_all: bool, carried: np.ndarray | float) -> np.ndarray:
         """`prices` by asset, claims at their last value; borrowers below water count in full if not `recognise_all`."""
         state, claims = self.world.state, self.claims
         supply, par = state.assets.supply[claims], state.assets.par[claims]
@@ -65,6 +69,7 @@ class ClaimCycles:
         values = last
         for _ in range(_ROUNDS):
             own, units = self._sheets(prices, sunk, column)
+            own += carried
             values = solve_claim_values(
                 np.maximum(own, 0.0), np.maximum(-own, 0.0), np.maximum(units, 0.0), supply, par, names=self._names
             )

@@ -17,6 +17,7 @@ import numba as nb
 import numpy as np
 
 from contagion.errors import ConvergenceError, InputError
+from contagion.protocols.carried import CarriedDeficits
 from contagion.protocols.claim_cycles import ClaimCycles
 from contagion.protocols.faces import ILLIQUID, face_value, opening_faces
 from contagion.state.codes import InstrumentKind
@@ -54,6 +55,7 @@ class ClaimValues:
         self.own_start, self.own_accounts = _accounts_elsewhere(state, self.issuers)
         self.customer_start, self.customers = _customer_accounts(state, self.issuers)
         self.faces = opening_faces(world, self.claims)
+        self._carried = CarriedDeficits(world, self.issuers)
         on_claim = state.assets.issuer[state.instruments.asset] >= 0
         self.spot = np.flatnonzero((state.instruments.kind == _SPOT) & on_claim)
         try:
@@ -63,7 +65,7 @@ class ClaimValues:
             self.order = np.empty(0, np.int64)
             self.cycles = ClaimCycles(world, self.claims, self.issuers, self.own_start, self.own_accounts,
                                       self.customer_start, self.customers, self.faces)  # fmt: skip
-            self.cycles.solve()
+            self.cycles.solve(self._carried.now())
 
     def solve(self) -> bool:
         """Value all claims at current cash, units and prices of market assets; whether any value changed.
@@ -80,7 +82,7 @@ class ClaimValues:
             fundamental, redemption = self._in_order(state)
         else:
             try:
-                fundamental, redemption = self.cycles.solve()
+                fundamental, redemption = self.cycles.solve(self._carried.now())
             except InputError as error:
                 raise ConvergenceError(f"claim values at step {self.world.step}: {error}") from error
         assets, instruments = state.assets, state.instruments
@@ -98,7 +100,7 @@ class ClaimValues:
             agents.cash, agents.holding_start, holdings.asset, holdings.units, accounts.balance, accounts.book,
             accounts.start, state.books.settle, positions.instrument, positions.units, instruments.kind,
             instruments.asset, instruments.value_price, loans.lender, loans.borrower, loans.face,
-            *self.faces, agents.status,
+            *self.faces, agents.status, self._carried.now(),
         )  # fmt: skip
 
     def _dependencies(self) -> dict[int, set[int]]:
@@ -147,7 +149,7 @@ def _solve_in_order(
     order, claims, issuers, own_start, own_accounts, customer_start, customers, fundamental, redemption, supply, par,
     cash, holding_start, holding_asset, holding_units, balance, book, start, settle, position_instrument,
     position_units, kind, instrument_asset, value_price, lender, borrower, face, face_start, face_asset, face_units,
-    status,
+    status, carried,
 ):  # fmt: skip
     """Fundamental and redemption of each claim; `fundamental` and `redemption` by asset are scratch."""
     values, recognised = np.empty(len(claims)), np.empty(len(claims))
@@ -159,7 +161,7 @@ def _solve_in_order(
                 worth += face[loan]
             if borrower[loan] == issuer:
                 worth -= face[loan]
-        stated = worth
+        stated = worth + carried[j]
         outstanding = supply[claim]
         for h in range(holding_start[issuer], holding_start[issuer + 1]):
             asset = holding_asset[h]
