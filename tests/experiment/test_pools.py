@@ -54,7 +54,7 @@ def test_runs_of_dead_workers_are_repeated_and_the_culprits_named(tmp_path: Path
     seeds = [run.seed for run in make_plan(load_experiment(plain)).runs(range(12))]
     told = dict(zip(("raises", "kills", "kills_once"), (seeds[3], seeds[5], seeds[8]), strict=True))
     prices = {"process": "perilous_prices:Perilous", "folder": str(tmp_path), **told}
-    found = sweep({**plain, "overrides": {"prices": prices}}, tmp_path / "out", workers=2)
+    found = sweep({**plain, "overrides": {"prices": prices}}, tmp_path / "out", workers=1)
     assert (tmp_path / "killed").exists()
     errors = dict(zip(found.failures.seed, found.failures.error, strict=True))
     assert errors == {seeds[3]: "ValueError: as told", seeds[5]: "its worker process died 2 times"}
@@ -100,7 +100,7 @@ def test_kill_9_loses_at_most_what_was_in_flight(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_that_loses_a_worker_finds_the_same(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    experiment = small(replications=50)
+    experiment = small(replications=25)
     with here() as executor:
         sweep(experiment, tmp_path / "whole", executor=executor)
     cluster = distributed.LocalCluster(
@@ -120,7 +120,7 @@ def test_a_cluster_that_loses_a_worker_finds_the_same(tmp_path: Path) -> None:
         found = sweep(experiment, tmp_path / "out", scheduler=cluster.scheduler_address)
         thread.join()
     assert killed and killed[0] < len(list(parts.glob("*.parquet")))
-    assert len(found.runs) == 200 and runs_bytes(tmp_path / "out") == runs_bytes(tmp_path / "whole")
+    assert len(found.runs) == 100 and runs_bytes(tmp_path / "out") == runs_bytes(tmp_path / "whole")
 
 
 def wait_until(condition, process: subprocess.Popen | None = None, timeout: float = 60.0) -> None:
