@@ -46,6 +46,7 @@ class QuietSteps:
             and not world.margin.moves
             and not model.breakers.active
             and not model.waterfall.watches
+            and not model.runs.exchanges.watched
             and len(world.state.makers.position) > 0
         )
         self._scheduled = sorted(model.pricing.scheduled_steps())

@@ -21,7 +21,7 @@ from contagion.state.world import World
 _LINEAR, _OPTION, _INVERSE, _SPOT, _DEBT = (int(kind) for kind in InstrumentKind)
 _MARK, _FUNDING = Phase.MARK, Cause.FUNDING
 SECONDS_PER_YEAR = 365.0 * 86400.0
-AGENT_SHOCKS = ("theft", "rescue", "slashing", "halt", "default")
+AGENT_SHOCKS = ("theft", "rescue", "slashing", "halt", "default", "withdrawal")
 
 
 class Pricing:

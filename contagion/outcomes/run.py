@@ -43,6 +43,8 @@ def outcomes_of(world: World) -> dict[str, float]:
     ):  # fmt: skip
         found[name] = float(world.counters.get(name, 0.0))
     found |= {name: float(value) for name, value in sorted(world.counters.items()) if name not in found}
+    if found.get("withdrawals_paid", 0.0) > 0.0:
+        found["share_paid_at_par"] = found.get("paid_at_par", 0.0) / found["withdrawals_paid"]
     kinds = agents.kind
     defaulted = (agents.status & 1).astype(bool)
     found["defaults.traders"] = float((defaulted & (kinds == AgentKind.TRADER)).sum())

@@ -50,7 +50,7 @@ class Line:
         self.world, self.venue, self.asset = world, venue, venue.claim
         spec = venue.spec
         self.open = not (isinstance(spec, Issuer) and spec.redemption == "halted")
-        self.exit = spec.exit if isinstance(spec, Issuer) else Exit()
+        self.exit: Exit = getattr(spec, "exit", Exit())
         self.turnover = spec.turnover if isinstance(spec, Issuer) else Turnover()
         terms = {verbs.OUTSIDE: DepositorTerms(fraction=leaving_share(world))}
         for group in groups_of(world, "Depositor"):
@@ -79,6 +79,9 @@ class Line:
         self.requests = ExitQueue(self.exit, len(rules))
         self.par = float(state.assets.redemption[self.asset])  # at the opening: what holders paid [USD]
         self.waiting = self.alert = False
+        self._began = False
+        self.cut = False  # somebody was paid less than holders paid
+        self._stopped_until = -2
         self._first = self._calmest = np.inf
         if rules:
             self._calmest, self._first = float(self.tolerance.min()), float(self.threshold.min())
@@ -102,11 +105,37 @@ class Line:
         step = self.world.step
         afraid = (loss + self.rumour * rumour > self.tolerance) | (used > self.threshold)
         self.frightened = np.where(afraid, np.where(self.frightened < 0, step, self.frightened), -1)
+        if not self._began and afraid.any():
+            self._began = True
+            self.world.counters[f"run_began.{self.venue.name}"] = float(step)
         acts = afraid & (step - self.frightened >= self.delay)
         free = self.held() - self.stays - self.requests.pending()
         units = np.where(acts, np.maximum(0.0, self.fraction * free), 0.0)
         rows = np.flatnonzero(units > 0.0)
         return self.request(rows, units[rows]) if len(rows) else 0.0
+
+    def ask_for(self, amount: float) -> float:
+        """Holders ask for an amount together, pro rata, whatever they see. Returns its value. [USD]"""
+        free = np.maximum(0.0, self.held() - self.requests.pending())
+        free[self.tolerance == np.inf] = 0.0  # redeemers and issuers have reasons of their own
+        total, price = float(free.sum()), self.price()
+        if total <= 0.0 or price <= 0.0:
+            return 0.0
+        units = free * min(1.0, amount / (total * price))
+        rows = np.flatnonzero(units > 0.0)
+        return self.request(rows, units[rows])
+
+    def stopped(self) -> bool:
+        """Whether payments are stopped because too much waits; after a stop one step's payments are made."""
+        step, terms = self.world.step, self.exit
+        if terms.halts_at is None or step <= self._stopped_until:
+            return step <= self._stopped_until
+        supply = self.supply()
+        if step > self._stopped_until + 1 and float(self.requests.units.sum()) >= terms.halts_at * supply > 0.0:
+            self._stopped_until = step + terms.halt - 1
+            self.world.count("withdrawal_halts")
+            return True
+        return False
 
     def request(self, holders: np.ndarray, units: np.ndarray) -> float:
         """Holders, by order, ask for units to be paid. Returns their value. [USD]"""
@@ -157,6 +186,9 @@ class Line:
         fundamental = float(self.world.state.assets.fundamental[self.asset])
         paid = verbs.redeem(self.world.bookkeeper, self.asset, self.holdings[rows], per_holder[rows], each)
         self.world.count("withdrawals_paid", paid)
+        full = each >= self.par * (1.0 - fee) * (1.0 - 1e-9)
+        self.cut |= not full.all()
+        self.world.count("paid_at_par", float(cash[rows][full].sum()))
         self.world.count("left_at_par", float(per_holder[rows] @ np.maximum(0.0, each - fundamental)))
         if fee > 0.0:
             self.world.count("exit_fees", paid * fee / (1.0 - fee))

@@ -10,11 +10,13 @@ from contagion.protocols import verbs
 from contagion.protocols.claim_market import ClaimMarket
 from contagion.protocols.curation import Curation
 from contagion.protocols.depositors import Line
+from contagion.protocols.disclosure import Disclosure
 from contagion.protocols.exchange_runs import ILLIQUID, ExchangeRuns, free_margin, liquid_settlement
 from contagion.protocols.hedging import Hedging
 from contagion.protocols.interest import utilisation
 from contagion.protocols.liquidity import raise_from_coins
 from contagion.protocols.redeemers import Arbitrage
+from contagion.protocols.rumours import Rumours
 from contagion.scenario.issuers import DeltaNeutral, Issuer, Reflexive
 from contagion.state.codes import AccountFlag
 from contagion.state.world import Venue, World
@@ -28,9 +30,9 @@ def redeemable(venue: Venue) -> bool:
 class Runs:
     """Withdrawals from all issuers of claims, and from exchanges in distress.
 
-    A holder is frightened by a loss it sees (the market value of its claim below its redemption value at the opening)
-    plus what it hears: losses of the claims its own issuer holds, weighted with their share of the issuer's
-    liabilities and with the holder's weight of rumours; or by the utilisation of a pool. It asks back a fraction of
+    A holder is frightened by a loss it sees, which depends on what its issuer discloses, plus what it hears: losses
+    at those its issuer has money with, weighted with their share of the issuer's liabilities and with the holder's
+    weight of rumours; or by the utilisation of a pool. It asks back a fraction of
     its units each step while frightened, and may sell on the market what it has to wait for. A pool pays from its
     cash; an issuer short of cash first redeems claims it holds (where those have terms of exit it joins their queue),
     then withdraws free margin where it has an account, then sells market assets at market, then mints. What is not
@@ -40,7 +42,8 @@ class Runs:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.exchanges = ExchangeRuns(world)
+        self._disclosure = Disclosure(world)
+        self.exchanges = ExchangeRuns(world, self._disclosure)
         self.lines = [Line(world, venue) for venue in world.venues.values() if redeemable(venue)]
         self._market = ClaimMarket(world)
         self._arbitrage = Arbitrage(world, self._market)
@@ -51,20 +54,29 @@ class Runs:
         self._curation = Curation(world, self._line_of)
         self._held = [self._claims_held(line) for line in self.lines]
         self._order = self._deepest_first()
-        self._losses = np.zeros(len(world.state.assets.names))
+        self._rumours = Rumours(world, {line.asset: line.par for line in self.lines})
+        self._silence = np.zeros(world.state.first_trader)
+        self._losses = self._silence.copy()  # that show at each venue, by agent row [1]
         self._step = -1
 
     def run(self) -> bool:
         """One step's requests and payments; whether anything was paid."""
-        paid = self.exchanges.run()
-        if not self.lines or self._step == self.world.step:
-            return paid
+        if not self.lines:
+            return self.exchanges.run(self._silence)
+        if self._step == self.world.step:
+            return False
         self._step = self.world.step
+        for line in self.lines:
+            self._losses[line.venue.row] = self._disclosure.of_claim(line)
+        self.exchanges.show(self._losses)
+        heard = self._rumours.spread(self._losses)
+        paid = self.exchanges.run(heard)
         self._market.open_step()
         for line in self.lines:
-            self._losses[line.asset] = line.loss()
-        for line, held in zip(self.lines, self._held, strict=True):
-            asked = line.ask(self._losses[line.asset], self._rumour(line, held), utilisation(self.world, line.venue))
+            row = line.venue.row
+            asked = line.ask(float(self._losses[row]), float(heard[row]), utilisation(self.world, line.venue))
+            if row in self.world.asked:
+                asked += line.ask_for(self.world.asked.pop(row))
             if asked > 0.0:
                 self.world.count("withdrawals_asked", asked)
         self._curation.flee()
@@ -100,7 +112,7 @@ class Runs:
         return paid > 0.0
 
     def _pays(self, line: Line) -> bool:
-        return line.open and self.world.halted.get(line.venue.row, -1) < self.world.step
+        return line.open and self.world.halted.get(line.venue.row, -1) < self.world.step and not line.stopped()
 
     def _liquid(self, venue: Venue) -> float:
         return max(0.0, float(self.world.state.agents.cash[venue.row]))
@@ -190,20 +202,6 @@ class Runs:
         if sold < 0.0:
             verbs.mint_and_sell(world.bookkeeper, venue.row, asset, -sold, -cash)
             world.count("minted_value", -cash)
-
-    def _rumour(self, line: Line, held: list[int]) -> float:
-        """Losses of claims the issuer holds or has as collateral, over its liabilities. [1]"""
-        if not held:
-            return 0.0
-        state = self.world.state
-        owed = float(state.assets.supply[line.asset]) * line.par
-        at_risk = 0.0
-        for row in held:
-            asset = int(state.holdings.asset[row])
-            loss = self._losses[asset]
-            if loss > 0.0:
-                at_risk += float(state.holdings.units[row]) * self._line_of[asset].par * loss
-        return min(1.0, at_risk / owed) if owed > 0.0 else 0.0
 
     def _claim_rows(self, agent: int) -> list[int]:
         state = self.world.state

@@ -15,7 +15,8 @@ def strike(world: World, shock) -> None:
     """Carry out one shock.
 
     ``theft`` takes `size` USD from the target's cash and holdings, ``rescue`` pays `size` USD into its cash,
-    ``slashing`` takes the share `size` of what it holds. ``halt`` stops trading and withdrawals at the target
+    ``slashing`` takes the share `size` of what it holds. ``withdrawal`` has its customers or holders ask for `size` USD
+    together in this step's runs, whatever they see. ``halt`` stops trading and withdrawals at the target
     for `lasts` steps (0: for good). ``default`` takes the share `size` (0 means all) of the target's own cash and makes
     its loans due now.
     """
@@ -27,6 +28,8 @@ def strike(world: World, shock) -> None:
         world.count("rescued", shock.size)
     elif shock.kind == "slashing":
         world.count("slashed", verbs.slash(world.bookkeeper, target, shock.size))
+    elif shock.kind == "withdrawal":
+        world.asked[target] = world.asked.get(target, 0.0) + shock.size
     elif shock.kind == "halt":
         world.halted[target] = world.step + shock.lasts - 1 if shock.lasts else world.scenario.steps + 1
     else:

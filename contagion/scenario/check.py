@@ -147,7 +147,7 @@ def _check_shock(where: str, shock: Shock, scenario: Scenario) -> None:
         _known(f"{where}.asset", shock.asset, scenario.protocols[shock.target].holds)
     if kind == "halt":
         _known(f"{where}.target", shock.target, [*scenario.exchanges, *scenario.protocols])
-    elif kind in ("theft", "rescue"):
+    elif kind in ("theft", "rescue", "withdrawal"):
         _known(f"{where}.target", shock.target, [*scenario.protocols, *scenario.exchanges])
     elif kind == "slashing":
         _known(f"{where}.target", shock.target, scenario.protocols)
@@ -161,7 +161,7 @@ def _check_shock(where: str, shock: Shock, scenario: Scenario) -> None:
         raise InputError(f"{where}.size", shock.size, "the share of depth that goes, 0 to 1")
     if kind == "slashing" and not 0.0 <= shock.size <= 1.0:
         raise InputError(f"{where}.size", shock.size, "the share of its holdings that is lost, 0 to 1")
-    if kind in ("theft", "rescue") and shock.size < 0.0:
+    if kind in ("theft", "rescue", "withdrawal") and shock.size < 0.0:
         raise InputError(f"{where}.size", shock.size, "a number that is not negative")
     if kind == "volatility_jump" and shock.size <= 0.0:
         raise InputError(f"{where}.size", shock.size, "a factor above 0")

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from contagion.errors import InputError
 from contagion.scenario.fields import Duration, Fund, Money, Positive, Strict
+from contagion.scenario.issuers import Exit
 from contagion.scenario.lending import KinkedRate, LendingPool
 
 
@@ -64,6 +65,8 @@ class CollateralisedDebt(LendingPool):
     def _minted(self) -> CollateralisedDebt:
         if self.supplied:
             raise InputError("supplied", self.supplied, "0: its claim is minted by borrowers, not supplied")
+        if self.exit != Exit():
+            raise InputError("exit", "set", "nothing: its claim is traded, not redeemed")
         rate = self.rate
         if rate.slope1 or rate.slope2 or rate.reserve_factor != 1.0:
             given = {"slope1": rate.slope1, "slope2": rate.slope2, "reserve_factor": rate.reserve_factor}

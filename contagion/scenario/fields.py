@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -37,6 +37,8 @@ Real = Annotated[float, AfterValidator(_finite)]
 Money = Annotated[float, Field(ge=0), AfterValidator(_finite)]
 Positive = Annotated[float, Field(gt=0), AfterValidator(_finite)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Disclosed = Literal["positions", "accounts", "proof_of_solvency", "none"]
+"""What creditors are shown: all at market, recognised values, reserves beside liabilities, or nothing."""
 
 
 class Strict(BaseModel):

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from contagion.errors import InputError
-from contagion.scenario.fields import Money, Positive, Share, Strict
+from contagion.scenario.fields import Disclosed, Money, Positive, Share, Strict
 
 
 class Exit(Strict):
@@ -37,6 +37,11 @@ class Exit(Strict):
         Who is paid when not all can be: by time of request, or everybody the same share.
     value
         Whether a request gets the redemption value of the step in which it is paid, or in which it was made.
+    halts_at
+        Share of the supply (of an exchange: of what it owes) waiting to be paid from which on nothing is paid for
+        `halt` steps; then a step is paid before it can stop again. None: never. [1]
+    halt
+        Steps.
     pays
         ``balance_sheet``: a unit gets its share of what is recognised, so losses fall on all alike. ``face``: a unit
         gets in full what it stands for until what is due cannot be paid, so losses fall on those who come last.
@@ -52,6 +57,8 @@ class Exit(Strict):
     order: Literal["first_come", "pro_rata"] = "first_come"
     value: Literal["payment", "request"] = "payment"
     pays: Literal["balance_sheet", "face"] = "balance_sheet"
+    halts_at: Annotated[float, Field(gt=0, le=1)] | None = None
+    halt: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="after")
     def _ordered(self) -> Exit:
@@ -65,7 +72,8 @@ class Exit(Strict):
     @property
     def at_once(self) -> bool:
         """Whether a request is paid in its own step as far as money goes."""
-        return not (self.opens or self.closed or self.notice) and self.rate is None and self.gate == 1.0
+        limits = (self.rate, self.halts_at)
+        return not (self.opens or self.closed or self.notice) and limits == (None, None) and self.gate == 1.0
 
 
 class Turnover(Strict):
@@ -103,6 +111,8 @@ class Issuer(Strict):
         Protocol or asset -> USD at the start, out of the deposits and the equity.
     equity
         The issuer's own money beside the deposits, which bears losses first: a reserve fund. [USD]
+    disclosure
+        What holders are shown.
     """
 
     par: ClassVar[float] = float("inf")
@@ -114,6 +124,7 @@ class Issuer(Strict):
     redemption: Literal["open", "halted"] = "open"
     exit: Exit = Exit()
     turnover: Turnover = Turnover()
+    disclosure: Disclosed = "accounts"
 
     @property
     def only(self) -> str | None:

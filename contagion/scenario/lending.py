@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from contagion.scenario.fields import Fund, Money, Share, Strict
+from contagion.errors import InputError
+from contagion.scenario.fields import Disclosed, Fund, Money, Share, Strict
+from contagion.scenario.issuers import Exit
 from contagion.scenario.oracle import Oracle
 from contagion.scenario.rates import AnyRate, KinkedRate
 from contagion.scenario.rules import RuleSpec, spec_of
@@ -48,9 +50,17 @@ class LendingPool(Strict):
     )
     rate: AnyRate = KinkedRate()
     recourse: Literal["account"] = "account"
+    exit: Exit = Exit()  # of suppliers
+    disclosure: Disclosed = "accounts"  # what suppliers are shown
     waterfall: tuple[Annotated[RuleSpec, BeforeValidator(spec_of("layer"))], ...] = Field(
         default=("reserve", "depositor_write_down"), validate_default=True
     )
+
+    @model_validator(mode="after")
+    def _share_of_the_pool(self) -> LendingPool:
+        if self.exit.pays != "balance_sheet":
+            raise InputError("exit.pays", self.exit.pays, "balance_sheet: a claim is a share of the pool")
+        return self
 
     @property
     def coins(self) -> dict[str, str]:

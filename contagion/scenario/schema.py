@@ -20,6 +20,7 @@ from contagion.scenario.lending import LendingPool
 from contagion.scenario.levers import RiskWeights
 from contagion.scenario.members import Traders
 from contagion.scenario.rules import RuleSpec, spec_of
+from contagion.scenario.rumours import Rumours
 from contagion.scenario.safety_pools import SafetyPool
 from contagion.scenario.venues import Exchange
 
@@ -43,11 +44,12 @@ class Shock(Strict):
     at: Annotated[int, Field(ge=0)]  # step
     kind: Literal[
         "price_gap", "depeg", "oracle_freeze", "oracle_manipulation", "theft", "depth_withdrawal", "halt", "default",
-        "volatility_jump", "pool_push", "rescue", "slashing",
+        "volatility_jump", "pool_push", "rescue", "slashing", "withdrawal",
     ]
     asset: str | None = None
     target: str | None = None  # venue, protocol or agent
-    size: Real = 0.0  # relative move, share of depth, USD stolen or paid in, share slashed, factor of volatility
+    # relative move, share of depth, USD stolen, paid in or asked back, share slashed, factor of volatility
+    size: Real = 0.0
     lasts: Annotated[int, Field(ge=0)] = 0  # steps; 0 = until the end, or at once
 
 
@@ -107,6 +109,7 @@ class Scenario(Strict):
     traders: tuple[Traders, ...] = ()
     chain: Chain | None = None  # none: gas costs what keepers say, and every transaction gets in
     credit: Credit = Credit()
+    rumours: Rumours = Rumours()
     facts: tuple[Fact, ...] = ()
 
     @model_validator(mode="after")

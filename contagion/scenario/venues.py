@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from contagion.scenario.fields import Duration, Fund, Money, Positive, Real, Share, Strict
+from contagion.errors import InputError
+from contagion.scenario.fields import Disclosed, Duration, Fund, Money, Positive, Real, Share, Strict
+from contagion.scenario.issuers import Exit
 from contagion.scenario.levers import CircuitBreaker, Countercyclical, Limits
 from contagion.scenario.rules import RuleSpec, spec_of
 
@@ -167,6 +169,8 @@ class Exchange(Strict):
     default_fund: DefaultFundTerms | None = None  # layers default_fund, defaulter_fund and assessments draw on it
     reserve_ratio: Share = 1.0  # share of customers' cash held liquid
     lent_to: str | None = None  # agent that owes the rest of it
+    exit: Exit = Exit()  # of customers, for free margin
+    disclosure: Disclosed = "accounts"  # what customers are shown
     mark: Literal["book", "index"] = "book"
     margin: Annotated[RuleSpec, BeforeValidator(spec_of("margin"))] = Field(default="tiers", validate_default=True)
     warning: Annotated[float, Field(ge=1)] = 1.5  # margin call below this multiple of maintenance
@@ -184,3 +188,10 @@ class Exchange(Strict):
     custody: Literal["commingled", "segregated"] = "commingled"
     on_insolvency: Literal["operate", "halt", "resolve"] = "operate"
     resolution_delay: Annotated[int, Field(ge=0)] = 0  # steps
+
+    @model_validator(mode="after")
+    def _owed_in_money(self) -> Exchange:
+        if self.exit.value != "payment" or self.exit.pays != "balance_sheet":
+            field = "value" if self.exit.value != "payment" else "pays"
+            raise InputError(f"exit.{field}", getattr(self.exit, field), "nothing: customers are owed money, not units")
+        return self

@@ -66,6 +66,7 @@ class World:
     pegs: Any = None  # row of an issuer -> contagion.protocols.peg.Peg, set by pegs_of
     step: int = 0
     halted: dict[int, int] = field(default_factory=dict)  # venue agent row -> step until which it trades nothing
+    asked: dict[int, float] = field(default_factory=dict)  # venue agent row -> USD to be asked back in this step's runs
     notes: list[str] = field(default_factory=list)  # things a reader of the results must know
     price_files: dict[str, str] = field(default_factory=dict)  # files the path was read from -> SHA-256
     counters: dict[str, float] = field(default_factory=dict)  # sums over the run, by outcome name
