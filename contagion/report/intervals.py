@@ -16,6 +16,7 @@ from contagion.streams import Streams
 
 CONFIDENCE = QUANTILE = 0.95
 RESAMPLES = 1000
+FEWER = 300  # for dominance, where each resample is a whole distribution
 
 
 def _once(statistic):
@@ -86,7 +87,8 @@ def sensitivities(sweep: Sweep, outcome: str) -> Sensitivity | None:
 
 def _table(make, sweep: Sweep, outcome: str, base: str = "") -> pd.DataFrame:
     better = {outcome: "lower" if lower_is_better(outcome) else "higher"}
-    terms = tables.Terms(base or sweep.policies[0], better, CONFIDENCE, QUANTILE, RESAMPLES, Streams(0))
+    resamples = FEWER if make is tables.dominance_table else RESAMPLES
+    terms = tables.Terms(base or sweep.policies[0], better, CONFIDENCE, QUANTILE, resamples, Streams(0))
     found = make({outcome: panel(sweep, outcome)}, terms)
     return found.set_index("policy") if "over" not in found else found
 
