@@ -28,6 +28,7 @@ from contagion.protocols.claims import ClaimValues
 from contagion.protocols.credit import Credit
 from contagion.protocols.debt_protocols import DebtProtocols
 from contagion.protocols.interest import Interest
+from contagion.protocols.lenders import Lenders
 from contagion.protocols.lending import Lending
 from contagion.protocols.runs import Runs
 from contagion.protocols.shocks import strike
@@ -110,6 +111,7 @@ class ContagionModel(LazyAgents, mesa.Model):
         self.lending = Lending(world)
         self.claims = ClaimValues(world)
         self.credit = Credit(world)
+        self.lenders = Lenders(world)
         self.runs = Runs(world)
         self.retreat = MakerRetreat(world)
         self.recorder = Recorder(world)
@@ -182,6 +184,7 @@ class ContagionModel(LazyAgents, mesa.Model):
 
     def _call_and_trade(self) -> bool:
         self.world.bookkeeper.phase = _TRADE
+        self.lenders.decide()
         moved = self.calls.run(self.audit.warned, execute=False)
         return self.decisions.run(*self.calls.orders) or moved
 

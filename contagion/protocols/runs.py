@@ -14,6 +14,7 @@ from contagion.protocols.disclosure import Disclosure
 from contagion.protocols.exchange_runs import ILLIQUID, ExchangeRuns, free_margin, liquid_settlement
 from contagion.protocols.hedging import Hedging
 from contagion.protocols.interest import utilisation
+from contagion.protocols.lenders import call_for
 from contagion.protocols.liquidity import raise_from_coins
 from contagion.protocols.redeemers import Arbitrage
 from contagion.protocols.rumours import Rumours
@@ -118,7 +119,8 @@ class Runs:
         return max(0.0, float(self.world.state.agents.cash[venue.row]))
 
     def _raise_cash(self, venue: Venue, need: float, visited: set[int]) -> None:
-        """An issuer turns what it has into cash: claims, free margin, market assets, new tokens, in this order."""
+        """An issuer turns what it has into cash: claims, free margin, market assets, new tokens; what is
+        missing then it calls from those it lent to."""
         if not isinstance(venue.spec, Issuer):
             raise_from_coins(self.world, venue, need)
             return
@@ -127,6 +129,9 @@ class Runs:
             missing = target - float(self.world.state.agents.cash[venue.row])
             if missing > 1e-9 * need:
                 step(venue, missing, visited)
+        missing = target - float(self.world.state.agents.cash[venue.row])
+        if missing > 1e-9 * need:
+            call_for(self.world, venue.row, missing)
 
     def _redeem_claims(self, venue: Venue, need: float, visited: set[int]) -> None:
         """Redeem other issuers' claims from what they have left beyond their own queue."""

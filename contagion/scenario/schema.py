@@ -14,7 +14,7 @@ from contagion.scenario.automated_makers import AutomatedMaker
 from contagion.scenario.chain import Chain
 from contagion.scenario.curated_vaults import CuratedVault
 from contagion.scenario.debt_positions import CollateralisedDebt
-from contagion.scenario.fields import Duration, Positive, Real, Share, Strict
+from contagion.scenario.fields import Disclosed, Duration, Positive, Real, Share, Strict
 from contagion.scenario.issuers import AnyIssuer
 from contagion.scenario.lending import LendingPool
 from contagion.scenario.levers import RiskWeights
@@ -54,12 +54,31 @@ class Shock(Strict):
 
 
 class Loan(Strict):
-    """Uncollateralised credit between two agents."""
+    """Uncollateralised credit between two agents.
+
+    Parameters
+    ----------
+    due
+        Step.
+    term
+        Steps by which the lender extends it each time it falls due and nothing wrong is seen; none: it is to be paid.
+    notice
+        Steps after which a called loan is due. The lender calls when it sees something wrong, or needs the money to
+        pay those who have money with it; none: it cannot.
+    tolerance
+        Loss per dollar lent that the lender has to see. [1]
+    disclosure
+        What the borrower shows this lender. Of a default everybody knows.
+    """
 
     lender: str
     borrower: str
     amount: Positive
-    due: Annotated[int, Field(ge=0)]  # step
+    due: Annotated[int, Field(ge=0)]
+    term: Annotated[int, Field(ge=1)] | None = None
+    notice: Annotated[int, Field(ge=1)] | None = None
+    tolerance: Share = 0.01
+    disclosure: Disclosed = "accounts"
 
 
 class Credit(Strict):

@@ -69,7 +69,7 @@ def bank(shows: str, **terms) -> tuple[ContagionModel, dict[str, float]]:
     return run({
         "shocks": [*SHOCKS, {"at": 6, "kind": "withdrawal", "target": "bank", "size": 600.0}],
         "protocols": {"bank": {"kind": "bank", "disclosure": shows, "exit": {"pays": "face"}} | terms,
-                      "desk": {"kind": "fund_share", "equity": 1_500.0}},
+                      "desk": {"kind": "fund_share"}},
         "traders": [{"archetype": "depositor", "count": 2, "venue": "bank", "capital": 1e3}],
         "credit": {"loans": [{"lender": "bank", "borrower": "desk", "amount": 1_500.0, "due": 99}]},
     })  # fmt: skip
