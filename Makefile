@@ -10,7 +10,7 @@ PY := $(VENV)/bin/python
 NEWEST_VENV := .venv-newest
 DEMO := results/demo
 
-.PHONY: help setup demo test test-newest bench validate lint clean
+.PHONY: help setup demo test test-newest bench validate docs lint clean
 
 help:
 	@echo "make setup        make .venv with everything"
@@ -18,7 +18,8 @@ help:
 	@echo "make test         the test suite (WORKERS=$(WORKERS) processes; ARGS=... goes to pytest)"
 	@echo "make test-newest  the same on the newest Python found, in .venv-newest"
 	@echo "make bench        the speed table, also written to benchmarks/latest.json"
-	@echo "make validate     check every bundled scenario"
+	@echo "make validate     check every bundled scenario, and run the notebooks in full"
+	@echo "make docs         the documentation as a site: build/docs/index.html"
 	@echo "make lint         style and simple mistakes"
 	@echo "make clean        remove environments, caches and the demo's outputs"
 
@@ -57,6 +58,10 @@ bench: $(VENV)/.ready
 
 validate: $(VENV)/.ready
 	@for name in $$($(VENV)/bin/contagion scenarios --names); do $(VENV)/bin/contagion validate $$name || exit $$?; done
+
+docs: $(VENV)/.ready
+	@$(PY) -m sphinx -W --keep-going -q -E -b html docs build/docs
+	@echo "build/docs/index.html"
 
 lint: $(VENV)/.ready
 	@$(PY) -m ruff check .

@@ -268,6 +268,8 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments or os.environ.get("CONTAGION_DEBUG", "") not in ("", "0")
     usage_error = typer.BadParameter.__base__  # its home differs between versions of typer
+    if os.getcwd() not in sys.path:  # where `module:Class` of a scenario may be
+        sys.path.append(os.getcwd())
     try:
         code = app(arguments, prog_name="contagion", standalone_mode=False)
         if code == INTERRUPTED:

@@ -137,6 +137,20 @@ def amount(value: float) -> str:
     return f"{rounded:.2f}"
 
 
+def cut(text: str, width: int) -> str:
+    """A name in `width` letters; of a path, or a path with its value, the end says more than the beginning."""
+    if len(text) <= width:
+        return text
+    return f"…{text[1 - width :]}" if "." in text else f"{text[: width - 1]}…"
+
+
+def number(value: float) -> str:
+    """A number in few letters, with four significant digits where it is not large."""
+    if not math.isfinite(value):
+        return "-" if math.isnan(value) else str(value)
+    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:,.4g}"
+
+
 def _what_happened(result: RunResult) -> RenderableType:
     manifest, outcomes = result.manifest, result.outcomes
     scenario = manifest.get("scenario", {})
@@ -204,7 +218,7 @@ def _facts(facts: pd.DataFrame) -> RenderableType | None:
         return None
     table = _table("Observed facts that were not inputs", "fact", "observed", "simulated", "unit")
     for row in checks.itertuples():
-        table.add_row(str(row.name), _number(row.observed), _number(row.simulated), str(row.unit))
+        table.add_row(str(row.name), number(row.observed), number(row.simulated), str(row.unit))
     inputs = len(facts) - len(checks)
     return Group(table, Text(f"{_plural(inputs, 'other fact')} served as input.")) if inputs else table
 
@@ -253,12 +267,6 @@ def _fill(table: Table, rows: list[tuple[str, str, int, float]]) -> None:
 
 def _share(part: float, whole: float) -> str:
     return f"{part / whole:.1%}" if whole else ""
-
-
-def _number(value: float) -> str:
-    if not math.isfinite(value):
-        return "-" if math.isnan(value) else str(value)
-    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:,.4g}"
 
 
 def _plural(count: int, noun: str) -> str:

@@ -21,6 +21,7 @@ COMPARISONS = {
     "!=": operator.ne, "<=": operator.le, ">=": operator.ge, "=": operator.eq, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
 ROWS_SHOWN = 20
+POLICY_SHOWN, VALUE_SHOWN = 16, 14  # letters
 
 
 def add_to(app: typer.Typer) -> None:
@@ -96,17 +97,21 @@ def _headline(found: Results) -> str:
 def _show(found: Results, frame: pd.DataFrame) -> None:
     from rich.table import Table
 
-    from contagion.terminal import stdout
+    from contagion.terminal import cut, number, stdout
 
     typer.echo(_headline(found))
     chosen = [name for name in found.experiment.outcomes if name in frame]
     chosen = chosen or [name for name in ("system_loss", "deficit", "error") if name in frame]
-    columns = ["policy", "world", "replication", *found.experiment.swept, *chosen]
+    levers = found.experiment.levers  # the name of a policy has their values
+    swept = [path for path in found.experiment.swept if path not in levers]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    columns = ["policy", "world", "replication", *swept, *chosen]
     for name in columns:
-        table.add_column(name, overflow="fold", justify="left" if frame[name].dtype.kind not in "if" else "right")
-    for row in frame[columns].head(ROWS_SHOWN).itertuples(index=False):
-        table.add_row(*(f"{value:,.6g}" if isinstance(value, float) else str(value) for value in row))
+        heading = "run" if name == "replication" else cut(name, POLICY_SHOWN if name == "policy" else VALUE_SHOWN)
+        table.add_column(heading, overflow="fold", justify="left" if frame[name].dtype.kind not in "if" else "right")
+    for policy, *values in frame[columns].head(ROWS_SHOWN).itertuples(index=False):
+        cells = (number(value) if isinstance(value, float) else cut(str(value), VALUE_SHOWN) for value in values)
+        table.add_row(cut(policy, POLICY_SHOWN), *cells)
     stdout().print(table)
     if len(frame) > ROWS_SHOWN:
         typer.echo(f"... and {len(frame) - ROWS_SHOWN:,} more rows and all columns: --csv FILE")

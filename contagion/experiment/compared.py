@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from contagion.experiment.folder import write
+from contagion.terminal import cut
 
 WIDTH = 80
 CENT = 0.01
@@ -107,15 +108,15 @@ class Comparison:
                  f"{'best':>6}{'regret':>9}{'largest':>9}"]  # fmt: skip
         for name, row in rows.iterrows():
             lines.append(
-                f"  {_cut(name, 16):<16}{_short(row['mean']):>9} {_range(row.mean_low, row.mean_high):>19}"
+                f"  {cut(name, 16):<16}{_short(row['mean']):>9} {_range(row.mean_low, row.mean_high):>19}"
                 f"{_short(row.es):>9}{best.probability_best[name]:>6.0%}"
                 f"{_short(regret.mean_regret[name]):>9}{_short(regret.max_regret[name]):>9}"
             )
-        lines.append(f"  {'less ' + _cut(self.base, 20):<25} {'':>19}{'p':>9}{'Holm':>7}{'differ':>8}{'pairing':>9}")
+        lines.append(f"  {'less ' + cut(self.base, 20):<25} {'':>19}{'p':>9}{'Holm':>7}{'differ':>8}{'pairing':>9}")
         for name, row in pairs.iterrows():
             ratio = f"{_short(saved.variance_ratio[name])}x" if len(saved) and row.differing else "same"
             lines.append(
-                f"  {_cut(name, 16):<16}{_short(row.difference):>9} {_range(row.low, row.high):>19}"
+                f"  {cut(name, 16):<16}{_short(row.difference):>9} {_range(row.low, row.high):>19}"
                 f"{row.p_value:>9.2g}{row.p_holm:>7.2g}{row.differing:>8.0%}{ratio:>9}"
             )
         return [*lines, *self._dominating(outcome), ""]
@@ -132,12 +133,12 @@ class Comparison:
         return lines
 
     def _winners(self) -> list[str]:
-        lines = [f"Who wins and who loses against {_cut(self.base, 30)} (mean change of net worth, USD)",
+        lines = [f"Who wins and who loses against {cut(self.base, 20)} (mean net worth gained, USD)",
                  f"  {'agents':<20}{'policy':<20}{'gain':>9} {'interval':>19}{'Holm':>7}"]  # fmt: skip
         for row in self.winners.itertuples():
             if max(abs(row.difference), abs(row.low), abs(row.high)) >= CENT:
                 lines.append(
-                    f"  {_cut(row.agents, 19):<20}{_cut(row.policy, 19):<20}{_short(row.difference):>9} "
+                    f"  {cut(row.agents, 19):<20}{cut(row.policy, 19):<20}{_short(row.difference):>9} "
                     f"{_range(row.low, row.high):>19}{row.p_holm:>7.2g}"
                 )
         return [*lines, ""] if len(lines) > 2 else []
@@ -145,10 +146,6 @@ class Comparison:
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return json.loads(frame.to_json(orient="records", double_precision=15))
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _range(low: float, high: float) -> str:

@@ -1,7 +1,8 @@
-"""What README.md and docs/*.md show is run: Python as written, commands at least as far as their arguments."""
+"""What README.md and docs/ show is run and gives what is shown; other commands are read as far as their arguments."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -18,13 +19,11 @@ PAGES = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8")
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`\n]+)`")
 
-
-def blocks(language: str) -> list:
-    """Fenced blocks of a language, with page and line."""
-    return [
-        pytest.param(match[2], id=f"{name}:{text.count(chr(10), 0, match.start()) + 1}")
-        for name, text in PAGES.items() for match in FENCED.finditer(text) if match[1] == language
-    ]  # fmt: skip
+spec = importlib.util.spec_from_file_location("run_pages", ROOT / "docs" / "run_pages.py")
+run_pages = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(run_pages)
+RUNNABLE = [name for name, text in PAGES.items()
+            if any(block.language in ("python", "console") for block in run_pages.blocks(text))]  # fmt: skip
 
 
 def code() -> dict[str, str]:
@@ -44,15 +43,33 @@ IMPORTS = sorted(text for text in code() if re.match(r"(from [\w.]+ )?import \w"
 
 
 def test_the_readme_shows_python_commands_and_targets() -> None:
-    assert any("README.md" in block.id for block in blocks("python"))
+    assert "README.md" in RUNNABLE
     assert "contagion run quickstart --seed 7" in COMMANDS and "contagion scenarios" in COMMANDS
     assert {"demo", "test"} <= set(TARGETS)
 
 
-@pytest.mark.parametrize("block", blocks("python"))
-def test_python_runs_as_written(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", RUNNABLE)
+def test_a_page_gives_what_it_shows(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(compile(block, "the page", "exec"), {"__name__": "__main__"})
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    for block, real in run_pages.outputs(PAGES[page]):
+        assert run_pages.agrees(block.text, real), f"run python docs/run_pages.py {page}; it gives:\n{real}"
+
+
+def test_an_output_agrees_but_for_spaces_and_what_is_left_out() -> None:
+    real = "$ contagion one\nfirst   1\nsecond 2\nthird 3\n"
+    assert run_pages.agrees("$ contagion one\nfirst 1\nsecond 2\nthird 3\n", real)
+    assert run_pages.agrees("$ contagion one\n...\nthird 3\n", real)
+    assert run_pages.agrees("$ contagion one\nfirst 1\n...\n", real)
+    for wrong in ("$ contagion one\nfirst 1\nthird 3\n", "$ contagion one\n...\nthird 4\n", "first 1\n", "...\nird 3\n"):
+        assert not run_pages.agrees(wrong, real)
+
+
+def test_every_page_is_in_the_contents() -> None:
+    trees = "\n".join(re.findall(r"```{toctree}\n(.*?)```", PAGES["docs/index.md"], re.DOTALL)).splitlines()
+    written = {name.removeprefix("docs/").removesuffix(".md") for name in PAGES if name.startswith("docs/")}
+    assert written - {"index"} == {line for line in trees if line and not line.startswith(":")}
 
 
 @pytest.mark.parametrize("line", IMPORTS)
