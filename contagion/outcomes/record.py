@@ -185,7 +185,11 @@ class Recorder:
         names = self.world.state.assets.names
         prices = self._values[: self._done, 3 + self._claims]
         lowest = prices.min(axis=0, initial=1.0)
-        return {f"claim_low.{names[row]}": float(low) for row, low in zip(self._claims, lowest, strict=True)}
+        found = {f"claim_low.{names[row]}": float(low) for row, low in zip(self._claims, lowest, strict=True)}
+        redemption = self._values[: self._done, len(self._names) - len(self._claims) :]
+        gap = np.divide(prices, redemption, out=np.ones_like(prices), where=redemption > 0.0)
+        deepest = 1.0 - gap.min(axis=0, initial=1.0)
+        return found | {f"discount.{names[row]}": float(d) for row, d in zip(self._claims, deepest, strict=True)}
 
     def result(self, seed: int, scenario) -> RunResult:
         """Everything recorded so far."""
