@@ -219,7 +219,7 @@ class ContagionModel(LazyAgents, mesa.Model):
 
     def _run(self) -> None:
         self.world.bookkeeper.phase = _PROPAGATE
-        self.credit.settle(final=True)
+        self.credit.settle(True, self.runs.raise_cash)
         self.world.bookkeeper.phase = _RUN
         self.runs.run()
         self.retreat.run()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from contagion.errors import InputError
@@ -17,7 +19,7 @@ DEFAULTED = 1
 class Credit:
     """Clears due loans with Eisenberg-Noe, or Rogers-Veraart where default destroys value.
 
-    What a borrower can pay with is its cash; an exchange pays from what exceeds its customers' account equity, so
+    What a borrower can pay with is its cash, and an issuer of claims first sells or redeems what it needs to pay; an exchange pays from what exceeds its customers' account equity, so
     custody never pays the venue's own debt. A protocol pays from all its cash: loans rank before claims. Until due a
     loan counts at face.
 
@@ -42,8 +44,10 @@ class Credit:
             if len(rates) > 1:
                 raise InputError(f"credit.{name}", rates.tolist(), "one rate for all loans")
 
-    def settle(self, final: bool) -> bool:
+    def settle(self, final: bool, raise_cash: Callable[[int, float], float] | None = None) -> bool:
         """Clear the loans due by this step; book them if `final`. Whether anything was booked.
+
+        `raise_cash` turns what an agent has into cash, so much at most, and says how much it was. [USD]
 
         Before the last round nothing moves: a due loan stays at face and the clearing, recomputed from opening
         obligations and the cash of the moment, can be read from :attr:`clearing`.
@@ -56,9 +60,16 @@ class Credit:
             return False
         rows = np.flatnonzero(due)
         agents, liabilities = _network(loans.borrower[rows], loans.lender[rows], loans.face[rows])
-        means = np.array([self._means(int(agent)) for agent in agents])
         cash_rate, claim_rate = float(loans.recovery_cash[rows[0]]), float(loans.recovery_claims[rows[0]])
-        self.clearing = rogers_veraart(liabilities, means, alpha=cash_rate, beta=claim_rate)
+        for _ in agents:  # what one raises may be all that another is short of
+            means = np.array([self._means(int(agent)) for agent in agents])
+            self.clearing = rogers_veraart(liabilities, means, alpha=cash_rate, beta=claim_rate)
+            short = liabilities.sum(axis=1) - means - liabilities.T @ self.clearing.recovery
+            if raise_cash is None or not any(
+                raise_cash(int(agents[order]), float(short[order])) > 1e-9 * short[order]
+                for order in np.flatnonzero(self.clearing.defaulted)
+            ):
+                break
         if final:
             self._book(rows, agents, means, liabilities)
         return final

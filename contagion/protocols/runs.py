@@ -52,6 +52,9 @@ class Runs:
         self._redeemed = [line for line in self.lines if line.redeemers]
         self._sold = [line for line in self.lines if line.turnover.sells > 0.0]
         self._line_of = {line.asset: line for line in self.lines}
+        self._venue_of = {
+            venue.row: venue for venue in world.venues.values() if isinstance(venue.spec, Issuer)
+        }  # fmt: skip
         self._curation = Curation(world, self._line_of)
         self._held = [self._claims_held(line) for line in self.lines]
         self._order = self._deepest_first()
@@ -117,6 +120,15 @@ class Runs:
 
     def _liquid(self, venue: Venue) -> float:
         return max(0.0, float(self.world.state.agents.cash[venue.row]))
+
+    def raise_cash(self, agent: int, need: float) -> float:
+        """An issuer sells and redeems to pay `need`; what came in. Others have their cash only. [USD]"""
+        venue, cash = self._venue_of.get(agent), self.world.state.agents.cash
+        if venue is None:
+            return 0.0
+        before = float(cash[agent])
+        self._raise_cash(venue, need, {venue.claim})
+        return float(cash[agent]) - before
 
     def _raise_cash(self, venue: Venue, need: float, visited: set[int]) -> None:
         """An issuer turns what it has into cash: claims, free margin, market assets, new tokens; what is

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from protocol_worlds import ILLIQUID, build
 
 from contagion.errors import InputError
@@ -179,3 +181,51 @@ def test_without_word_of_mouth_only_the_first_hop_hears():
 def test_an_exchange_owes_money_not_units(exit, field):
     with pytest.raises(InputError, match=field):
         exchange("none", exit=exit)
+
+
+@settings(max_examples=12, deadline=None)
+@given(lent=st.floats(0.05, 0.95), stolen=st.floats(0.05, 1.0), size=st.floats(0.0, 3e3), at=st.integers(1, 7))
+def test_what_is_shown_is_never_seen_later(lent, stolen, size, at):
+    """Positions before accounts, accounts before nothing; the books are audited in every run."""
+    began = {}
+    for shows in ("positions", "accounts", "none"):
+        model, _ = exchange("none")
+        data = model.scenario.model_dump(mode="json")
+        data["exchanges"]["perp"] |= {"reserve_ratio": 1.0 - lent, "disclosure": shows}
+        data["shocks"] = [{"at": 3, "kind": "theft", "target": "desk", "size": stolen * lent * 4e3},
+                          {"at": at, "kind": "withdrawal", "target": "perp", "size": size}]  # fmt: skip
+        model = ContagionModel(load_scenario(data), rng=1)
+        model.run()
+        outcomes = model.result().outcomes
+        began[shows] = outcomes.get("run_began.perp", np.inf)
+        assert outcomes.get("withdrawals_paid", 0.0) <= outcomes.get("withdrawals_asked", 0.0) * (1 + 1e-9)
+    assert began["positions"] <= began["accounts"] <= began["none"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    losses=st.lists(st.floats(0.0, 1.0), min_size=4, max_size=4), more=st.floats(0.0, 1.0),
+    decay=st.floats(0.0, 1.0), delay=st.integers(1, 3),
+)  # fmt: skip
+def test_rumours_are_shares_and_grow_with_the_losses(losses, more, decay, delay):
+    heard = []
+    for scale in (more, 1.0):
+        rumours, row = links(decay, delay)
+        shown = np.zeros(len(rumours.spread(np.zeros(len(row) + 1))))
+        shown[[row[name] for name in "abcd"]] = np.array(losses) * scale
+        heard.append([rumours.spread(shown) for _ in range(5)])
+    assert all((part >= 0.0).all() and (part <= 1.0).all() for part in heard[1])
+    assert all((less <= all_ + 1e-15).all() for less, all_ in zip(*heard, strict=True))
+
+
+def test_the_bundled_scenario_compares_what_venues_show():
+    """Proofs frighten at once, positions when the desk loses at step 12, silence when a withdrawal fails at step 48."""
+    model = ContagionModel("runs_and_disclosure", rng=3)
+    model.run()
+    outcomes = model.result().outcomes
+    began = [outcomes[f"run_began.{name}"] for name in ("proven", "open_book", "opaque")]
+    assert began == [1.0, 12.0, 48.0]
+    for name in ("stakes_slashed", "premiums", "withdrawal_halts", "loans_rolled_over", "loans_called", "exit_fees"):
+        assert outcomes[name] > 0.0, name
+    assert 0.0 < outcomes["share_paid_at_par"] < 1.0
+    assert outcomes["run_began.savings"] <= outcomes["run_began.earn"] <= outcomes["run_began.earn_plus"]

@@ -87,3 +87,24 @@ def test_a_lender_that_is_run_on_calls_what_it_lent():
         paid.append(model.world.step_counters.get("withdrawals_paid", 0.0))
     assert paid == pytest.approx([200.0, 0.0, 800.0, 0.0])
     assert model.result().outcomes["loans_called"] == pytest.approx(800.0)
+
+
+def test_a_borrower_sells_what_it_has_before_it_defaults():
+    """Due at step 4, when 1,500 of ether are worth 900; the desk sells 100 of its 180 to pay the savers in full."""
+    data = chain("none")[0].scenario.model_dump(mode="json")
+    data["shocks"] = [{"at": 3, "kind": "price_gap", "asset": "ETH", "size": -0.4}]
+    data["protocols"] = {
+        "fund": {"kind": "fund_share", "equity": 500.0, "holds": {"ETH": 1_500.0}},
+        "desk": {"kind": "fund_share", "equity": 300.0, "holds": {"ETH": 300.0}},
+        "savers": {"kind": "fund_share", "equity": 1e3},
+    }  # fmt: skip
+    data["credit"]["loans"] = [
+        {"lender": "desk", "borrower": "fund", "amount": 1e3, "due": 4},
+        {"lender": "savers", "borrower": "desk", "amount": 1e3, "due": 4},
+    ]
+    model = ContagionModel(load_scenario(data), rng=1)
+    model.run()
+    worth = {name: float(model.world.state.agents.worth[model.world.agent_rows[name]]) for name in data["protocols"]}
+    assert worth == pytest.approx({"fund": 0.0, "desk": 80.0, "savers": 1_000.0})
+    assert model.result().outcomes["loans_unpaid"] == pytest.approx(100.0)
+    assert model.result().outcomes["credit_defaults"] == 1
