@@ -128,7 +128,8 @@ def compare_runs(
     experiment, runs = found.experiment, found.runs
     policies = [name for name in experiment.policies if name in set(runs["policy"])]
     if len(policies) < 2:
-        failed = f"; {len(found.failures):,} runs failed: {found.failures['error'].iloc[0]}" if len(found.failures) else ""
+        errors = found.failures["error"]
+        failed = f"; {len(errors):,} runs failed: {errors.iloc[0]}" if len(errors) else ""
         raise InputError("policies", policies, f"runs of two or more policies, which levers make{failed}")
     chosen = list(outcomes or experiment.outcomes or [name for name in DEFAULT_OUTCOMES if name in runs])
     terms = tables.Terms(

@@ -140,13 +140,13 @@ def regret_table(panels: Mapping[str, Panel], terms: Terms) -> pd.DataFrame:
         sign = 1.0 if terms.wants_more(outcome) else -1.0
         gains = sign * panel.by_world
         regret = gains.rsub(gains.max(axis=1), axis=0)
-        smallest = regret.max().min()
+        smallest = regret.max().min() + DUST * gains.abs().to_numpy().max()
         for policy in panel.policies:
             rows.append(
                 {
                     "outcome": outcome, "policy": policy, "worlds": len(regret), "mean_regret": regret[policy].mean(),
                     "max_regret": regret[policy].max(), "worst_world": int(regret[policy].idxmax()),
-                    "least_max_regret": bool(regret[policy].max() == smallest),
+                    "least_max_regret": bool(regret[policy].max() <= smallest),
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)

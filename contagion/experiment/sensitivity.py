@@ -66,11 +66,11 @@ class Sensitivity:
         """The indices as text, at most 80 columns wide."""
         lines = [f"{self.outcome}, {self.policy}: {self.method}, {self.worlds:,} worlds x {self.replications:,} runs"]
         share = "unknown: one replication" if np.isnan(self.noise_share) else f"{self.noise_share:.1%}"
-        lines.append(f"Share of the variance between worlds that is noise of replications: {share}")
-        lines.append(f"  {'input':<46}{'index':<9}{'value':>8}{f'{100 * self.confidence:g}% interval':>17}")
+        lines.append(f"Noise of replications, as a share of the variance: {share}")
+        lines.append(f"  {'input':<37}{'index':<8}{'value':>9}{f'{100 * self.confidence:g}% interval':>24}")
         for row in self.indices.itertuples():
-            name = row.input if len(row.input) <= 45 else f"…{row.input[-44:]}"
-            lines.append(f"  {name:<46}{row.index_name:<9}{row.value:>8.3g}{f'{row.low:.3g} to {row.high:.3g}':>17}")
+            name = row.input if len(row.input) <= 36 else f"…{row.input[-35:]}"
+            lines.append(f"  {name:<37}{row.index_name:<8}{row.value:>9.3g}{f'{row.low:.3g} to {row.high:.3g}':>24}")
         lines += [line for note in self.notes for line in textwrap.wrap(f"Note: {note}", 80, subsequent_indent="  ")]
         return "\n".join(lines) + "\n"
 
