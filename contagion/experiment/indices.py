@@ -12,7 +12,8 @@ import numpy as np
 Indices = dict[tuple[str, str], float]
 """(input, name of the index) -> value."""
 
-SLICES = 10
+SLICES = (8, 4, 2)
+"""Of an input, with ten worlds or more in each."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def pawn_indices(design: Design, outcome: np.ndarray) -> Indices:
     """Median distance between the distribution of the outcome and that given a slice of the input. [1]"""
     from SALib.analyze import pawn
 
-    slices = max(2, min(SLICES, len(outcome) // 10))
+    # SALib walks to 1 in steps of one over the slices, which only powers of two reach exactly.
+    slices = next(count for count in SLICES if len(outcome) >= 10 * count or count == SLICES[-1])
     found = _quietly(pawn.analyze, design.problem, design.points, outcome, S=slices)
     return {(name, "pawn"): float(found["median"][order]) for order, name in enumerate(design.names)}
 
