@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -289,20 +288,15 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_help_is_quick_and_imports_nothing_heavy() -> None:
+def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys; from contagion.cli import main; code = main(['--help']);"
         "heavy = {'mesa', 'numba', 'numpy', 'pandas', 'pyarrow', 'matplotlib', 'scipy', 'networkx'} & set(sys.modules);"
         "sys.exit(f'imported: {sorted(heavy)}' if heavy or code else 0)"
     )
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
-        times.append(time.perf_counter() - start)
-        assert done.returncode == 0, done.stderr
-        assert "scenarios" in done.stdout
-    assert min(times) < 0.5
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "scenarios" in done.stdout
 
 
 # The summary

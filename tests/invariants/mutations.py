@@ -282,7 +282,7 @@ def deleveraged_on_same_side(monkeypatch):
 def fund_pays_twice(monkeypatch):
     """The fund's money is taken a second time for the same payment."""
 
-    def twice(_, books, venue, agent, amount):
+    def twice(_, books, venue, agent, amount, claims_first):
         books.state.agents.cash[agent] -= amount
         books.state.agents.cash[venue.row] += amount
 
