@@ -27,18 +27,25 @@ class Insolvency:
         self._exchanges = [venue for venue in world.venues.values() if isinstance(venue.spec, Exchange)]
         self._payments: dict[int, list[Venue]] = {}
         self._roots_seen = 0
+        rows, names = [venue.row for venue in self._exchanges], {venue.name for venue in self._exchanges}
+        # Beside deficits, an exchange loses what it lent out or what is stolen from it.
+        self._may_lose_otherwise = bool(np.isin(world.state.loans.lender, rows).any()) or any(
+            shock.kind == "theft" and shock.target in names for shock in world.scenario.shocks
+        )
 
     def resolve(self) -> bool:
-        """After an allocation: flag and treat venues whose net worth is strictly below zero; pay what is due."""
+        """Flag and treat venues whose net worth is strictly below zero; pay what is due."""
         paid = self._pay_due() if self._payments else False
         roots = len(self.world.bookkeeper.deficits)
-        if roots == self._roots_seen:
+        if roots == self._roots_seen and not self._may_lose_otherwise:
             return paid
         self._roots_seen = roots
         happened = paid
         agents = self.world.state.agents
         for venue in self._exchanges:
-            if agents.worth[venue.row] + self._carried(venue) >= -1e-6 or agents.status[venue.row] & INSOLVENT:
+            rounding = 1e-6 + 1e-12 * float(self.world.state.books.owed[venue.books].sum())
+            worth = agents.worth[venue.row] + self._carried(venue)
+            if worth >= -rounding or agents.status[venue.row] & INSOLVENT:
                 continue
             agents.status[venue.row] |= INSOLVENT
             self.world.count("insolvencies")
