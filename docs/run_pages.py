@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 FENCED = re.compile(r"^```([a-z]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+COMMAND = re.compile(r"^\$ (?:.*\\\n)*.*$", re.MULTILINE)
 NAMED = re.compile(r"# ([\w.-]+\.\w+)\n")
 
 
@@ -82,12 +83,11 @@ def renewed(text: str) -> str:
 def _session(text: str) -> Iterator[str]:
     from contagion.cli import main
 
-    for line in text.splitlines():
-        if line.startswith("$ "):
-            name, *arguments = shlex.split(line[2:], comments=True)
-            if name != "contagion":
-                raise ValueError(f"{line!r}: a console block runs contagion; show other commands as sh")
-            yield f"{line}\n{_printed(lambda given=arguments: main(given))}"
+    for command in COMMAND.findall(text):
+        name, *arguments = shlex.split(command[2:].replace("\\\n", " "), comments=True)
+        if name != "contagion":
+            raise ValueError(f"{command!r}: a console block runs contagion; show other commands as sh")
+        yield f"{command}\n{_printed(lambda given=arguments: main(given))}"
 
 
 def _printed(action: Any) -> str:

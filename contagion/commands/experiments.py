@@ -21,7 +21,7 @@ COMPARISONS = {
     "!=": operator.ne, "<=": operator.le, ">=": operator.ge, "=": operator.eq, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
 ROWS_SHOWN = 20
-POLICY_SHOWN, VALUE_SHOWN = 16, 14  # letters
+POLICY_SHOWN, VALUE_SHOWN = 14, 14  # letters
 
 
 def add_to(app: typer.Typer) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from contagion.cli import _overrides, app, main
 from contagion.scenario import bundled_scenarios, load_scenario
+from contagion.scenario.rules import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
 PAGES = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8")
@@ -70,6 +71,11 @@ def test_every_page_is_in_the_contents() -> None:
     trees = "\n".join(re.findall(r"```{toctree}\n(.*?)```", PAGES["docs/index.md"], re.DOTALL)).splitlines()
     written = {name.removeprefix("docs/").removesuffix(".md") for name in PAGES if name.startswith("docs/")}
     assert written - {"index"} == {line for line in trees if line and not line.startswith(":")}
+
+
+def test_the_reference_has_every_built_in_rule() -> None:
+    classes = {target.replace(":", ".") for rules in BUILT_IN.values() for target in rules.values()}
+    assert not {name for name in classes if f".. autoclass:: {name}\n" not in PAGES["docs/api.md"]}
 
 
 @pytest.mark.parametrize("line", IMPORTS)
