@@ -20,7 +20,8 @@ class Credit:
     """Clears due loans with Eisenberg-Noe, or Rogers-Veraart where default destroys value.
 
     What a borrower can pay with is its cash, and an issuer of claims first sells or redeems what it needs to pay; an
-    exchange pays from what exceeds its customers' account equity, so custody never pays the venue's own debt. A protocol pays from all its cash: loans rank before claims. Until due a
+    exchange pays from what exceeds its customers' account equity, so custody never pays the venue's own debt. A
+    protocol pays from all its cash: loans rank before claims. Until due a
     loan counts at face.
 
     Attributes

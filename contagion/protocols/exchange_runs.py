@@ -206,8 +206,13 @@ class ExchangeRuns:
 def _shared(wanted: np.ndarray, money: float, order: str) -> np.ndarray:
     """What each gets of `money`: all in their order, or the same share."""
     if order == "pro_rata":
-        return wanted * min(1.0, money / float(wanted.sum()))
-    return np.clip(money - (np.cumsum(wanted) - wanted), 0.0, wanted)
+        paid = wanted * min(1.0, money / float(wanted.sum()))
+    else:
+        paid = np.clip(money - (np.cumsum(wanted) - wanted), 0.0, wanted)
+    left = float(np.subtract.reduce(np.concatenate([[money], paid])))
+    if left < 0.0:  # rounding: paid one by one they would take more than there is
+        paid[np.argmax(paid)] += 2.0 * left
+    return paid
 
 
 def liquid_settlement(world: World, book: int) -> float:
