@@ -216,7 +216,9 @@ def test_channels_add_up_to_the_system_loss(name):
 def test_burden_is_what_the_ledger_says_was_allocated(name):
     model, found = ran(name), result(name).outcomes
     rows = result(name).ledger
-    rows = rows[rows["cause"] == "allocation"]
+    institutions = model.world.state.agents.names
+    wound_up = (rows["cause"] == "resolution") & (rows["payer"] != rows["payee"]) & rows["payee"].isin(institutions)
+    rows = rows[(rows["cause"] == "allocation") | wound_up]
     exchanges = set(model.scenario.exchanges)
     nobody = (rows["layer"] == "unallocated") & rows["payer"].isin(exchanges)
     assert found["burden"] == pytest.approx(rows["amount"][~nobody].sum(), rel=1e-9, abs=1e-6)
