@@ -19,12 +19,15 @@ def portfolio_speed(quick: bool) -> list[Measurement]:
     rows, start = np.arange(accounts), np.arange(accounts + 1) * assets
     instrument, flat = np.tile(np.arange(assets, dtype=np.int16), accounts), units.ravel()
     book, one, scan = np.zeros(accounts, np.int16), np.ones(assets), np.array([rule.scan])
+    contract = np.zeros(assets, np.int8)
 
     def multiply() -> None:
         np.matmul(units, loss, out=product)
 
     def scan_all() -> None:
-        scan_accounts(rows, start, book, instrument, flat, loss, one, one, np.arange(assets), assets, scan, margin)
+        scan_accounts(
+            rows, start, book, instrument, flat, loss, one, one, np.arange(assets), contract, assets, scan, margin
+        )  # fmt: skip
 
     scan_all()
     plain, scanned = medians(5 if quick else 25, multiply, scan_all)

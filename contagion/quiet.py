@@ -45,6 +45,7 @@ class QuietSteps:
             and bool((kinds <= InstrumentKind.INVERSE).all())
             and not world.margin.moves
             and not model.breakers.active
+            and model.pricing.median is None
             and not model.waterfall.watches
             and not model.runs.exchanges.watched
             and len(world.state.makers.position) > 0

@@ -11,6 +11,7 @@ from pydantic import Field
 from contagion.allocation.candidates import account_equity
 from contagion.allocation.layer import Case, Layer, Memory, Payment, Properties, steps_of
 from contagion.allocation.shares import pro_rata
+from contagion.allocation.standing import settle_price
 from contagion.allocation.transfers import means_of
 from contagion.scenario.fields import Duration
 from contagion.state.codes import InstrumentKind
@@ -37,6 +38,9 @@ class InsuranceFund(Layer):
         For both.
     share_of_deficit : float
         The most it pays of any one deficit.
+    net_notional : float, optional
+        Most net notional of taken-over units that it stands behind, as a multiple of its balance (Binance: 1). It pays
+        deficits whose units fit, in the order of their accounts' keys, and nothing for others.
     market_caps : dict of asset to float
         The most it pays for deficits of a market in a run (Drift: 100m, 1m, 100k, 0 by contract tier); markets that
         are not named have no cap. [USD]
@@ -54,6 +58,7 @@ class InsuranceFund(Layer):
     cap_per_window: Cap = None
     window: Duration = Field(default="8h", validate_default=True)
     share_of_deficit: Share = 1.0
+    net_notional: Annotated[float, Field(gt=0)] | None = None
     market_caps: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     scope: Literal["shared", "per_market"] = "shared"
 
@@ -65,7 +70,7 @@ class InsuranceFund(Layer):
     @property
     def by_root(self) -> bool:
         """Whether deficits are not all alike to it."""
-        return self.share_of_deficit < 1.0 or self.by_market
+        return self.share_of_deficit < 1.0 or self.net_notional is not None or self.by_market
 
     @property
     def by_market(self) -> bool:
@@ -129,6 +134,9 @@ class InsuranceFund(Layer):
         amount = np.array(case.world.bookkeeper.deficits.amount)[case.roots]
         before = np.array([case.memory.by_root.get(int(root), 0.0) for root in case.roots])
         want = np.minimum(case.open, np.maximum(0.0, self.share_of_deficit * amount - before))
+        if self.net_notional is not None:
+            has = means_of(case.world.state, case.venue, case.venue.fund)
+            want = np.where(units_fit(case, self.net_notional * max(0.0, has)), want, 0.0)
         left = self._market_room(case)
         if not left:
             return want
@@ -151,6 +159,46 @@ class InsuranceFund(Layer):
             if cap is not None:
                 room[instrument] = min(room.get(instrument, np.inf), cap - paid.get(instrument, 0.0))
         return room
+
+
+def units_fit(case: Case, most: float) -> np.ndarray:
+    """Which deficits' units can be kept with no more net notional than `most`, shape (n_roots,). [USD]
+
+    Net notional is the sum over contracts of what longs and shorts leave, at mark. From the last deficit on, those that
+    raise it are left out until the rest fits; then, from the first on, those that fit are taken back. Units of no open
+    deficit are kept already.
+    """
+    kept: dict[int, float] = {}
+    brought: list[list[tuple[int, float]]] = [[] for _ in case.roots]
+    for lots in case.lots:
+        price = settle_price(case.world.state, lots.instrument)
+        price *= float(case.world.state.instruments.mark[lots.instrument])
+        for root, units in zip(case.rows_of(lots.deficit).tolist(), lots.units.tolist(), strict=True):
+            kept[lots.instrument] = kept.get(lots.instrument, 0.0) + units * price
+            if root >= 0:
+                brought[root].append((lots.instrument, units * price))
+
+    def change(row: int, sign: float) -> float:
+        """What the net notional changes by when units of a deficit come or go. [USD]"""
+        return sum(abs(kept[k] + sign * value) - abs(kept[k]) for k, value in brought[row])
+
+    def move(row: int, sign: float) -> None:
+        for k, value in brought[row]:
+            kept[k] += sign * value
+
+    fits, rows = np.ones(len(case.roots), np.bool_), range(len(case.roots))
+    net = sum(map(abs, kept.values()))
+    for row in reversed(rows):
+        if net <= most:
+            break
+        if (less := change(row, -1.0)) < 0.0:
+            move(row, -1.0)
+            net, fits[row] = net + less, False
+    for row in rows:
+        if not fits[row] and net + (more := change(row, 1.0)) <= most:
+            move(row, 1.0)
+            net, fits[row] = net + more, True
+    return fits
 
 
 class Reserve(InsuranceFund):

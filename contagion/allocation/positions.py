@@ -17,6 +17,9 @@ from contagion.allocation.shares import fill_by_rank, pro_rata, walk, water_fill
 from contagion.allocation.standing import settle_prices
 from contagion.state.codes import Cause
 
+_UNRANKED = (*WEIGHTS, RANDOM_START)
+"""Rules of who gives that are no ranking."""
+
 
 class AutoDeleverage(Layer):
     """Holders on the other side close against the units of bankrupt accounts whose deficit is still open.
@@ -56,8 +59,8 @@ class AutoDeleverage(Layer):
     @field_validator("ranking")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in WEIGHTS and name != RANDOM_START:
-            ranking(name)
+        if name not in _UNRANKED:
+            ranking(name, _UNRANKED)
         return name
 
     @model_validator(mode="after")
@@ -120,7 +123,9 @@ class AutoDeleverage(Layer):
         else:
             score = found.score(*ranking(self.ranking))
             fills = fill_by_rank(score, sizes, want)
-        return whole_lots(fills, sizes, score, self.lot) if self.lot else fills
+        if not self.lot:
+            return fills
+        return whole_lots(fills, sizes, score, case.world.state.accounts.key[found.accounts], self.lot)
 
     def available(self, found: Holders, fills: np.ndarray) -> float:
         """Units that candidates could have given in all."""

@@ -89,8 +89,13 @@ RANDOM_START = "random_start"
 
 
 @cache
-def ranking(name: str) -> tuple[Callable, tuple[str, ...]]:
+def ranking(name: str, also: tuple[str, ...] = ()) -> tuple[Callable, tuple[str, ...]]:
     """A ranking by name or ``module:function``, and the columns it takes.
+
+    Parameters
+    ----------
+    also : tuple of str
+        Other names that are accepted where this one was given, for the message.
 
     Raises
     ------
@@ -105,5 +110,5 @@ def ranking(name: str) -> tuple[Callable, tuple[str, ...]]:
         except (ImportError, AttributeError):
             rule = None
     if not callable(rule):
-        raise InputError("ranking", name, f"{', '.join(RANKINGS)}, or an importable module:function")
+        raise InputError("ranking", name, f"{', '.join((*RANKINGS, *also))}, or an importable module:function")
     return rule, tuple(inspect.signature(rule).parameters)

@@ -225,15 +225,19 @@ def walk(sizes: np.ndarray, able: np.ndarray, start: int, want: float) -> np.nda
     return fills
 
 
-def whole_lots(fills: np.ndarray, sizes: np.ndarray, score: np.ndarray, lot: float) -> np.ndarray:
+def whole_lots(
+    fills: np.ndarray, sizes: np.ndarray, score: np.ndarray, key: np.ndarray, lot: float
+) -> np.ndarray:  # fmt: skip
     """The same total in whole lots: every fill rounded down, what is left lot by lot from the highest score down.
+
+    Equal scores go by `key`, which is the holder's and not its place.
 
     A fill that ends a position stays whole whatever its size, and one fill takes a rest smaller than a lot.
     """
     if lot <= 0.0 or not len(fills):
         return fills
     rounded = np.where(fills >= sizes, sizes, np.floor(fills / lot * (1.0 + 1e-12)) * lot)
-    left, ranked = float(fills.sum() - rounded.sum()), np.argsort(-score, kind="stable")
+    left, ranked = float(fills.sum() - rounded.sum()), np.lexsort((key, -score))
     for most in (lot, np.inf):
         for row in ranked:
             if left <= 1e-12 * lot:

@@ -94,8 +94,8 @@ def size_scaled_margin(inputs: Inputs) -> dict[str, Any]:
     if "initial_base" in inputs:
         zero, rate = np.zeros(1), np.array([inputs["initial_base"]])
         terms = InitialTerms(
-            mark, np.zeros(1, np.int64), np.array([0, 1]), zero, zero, rate, np.array([[0.0, slope, 0.0, 0.0]]),
-            np.ones(1), np.zeros((1, 0)), np.zeros((1, 4)),
+            mark, np.zeros(1, np.int64), np.zeros(1, np.int8), np.array([0, 1]), zero, zero, rate,
+            np.array([[0.0, slope, 0.0, 0.0]]), np.ones(1), np.zeros((1, 0)), np.zeros((1, 4)),
         )  # fmt: skip
         notional = np.abs(units * mark)
         rate = dearer_rates(notional[:, None], np.zeros(1, np.int64), terms)
@@ -158,7 +158,7 @@ def portfolio_scan(inputs: Inputs) -> dict[str, Any]:
     scan_accounts(
         np.zeros(1, np.int64), np.array([0, n]), np.zeros(1, np.int64), np.arange(n), units,
         loss_table(price, np.ones(n), scenarios), np.ones(n), np.full(n, float(inputs["spot"])), np.zeros(n, np.int64),
-        1, scan, out,
+        np.zeros(n, np.int8), 1, scan, out,
     )  # fmt: skip
     loss, floor, _ = out[0].tolist()
     initial = float(scan_margin(loss, floor, inputs["fees"]))

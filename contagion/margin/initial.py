@@ -16,6 +16,7 @@ class InitialTerms(NamedTuple):
 
     mark: np.ndarray
     asset: np.ndarray
+    kind: np.ndarray
     tier_start: np.ndarray
     tier_floor: np.ndarray
     tier_rate: np.ndarray
@@ -29,8 +30,9 @@ class InitialTerms(NamedTuple):
 def initial_terms(instruments: Instruments, scan: np.ndarray) -> InitialTerms:
     """The columns as they are now, without a copy; `scan` is ``Books.scan``."""
     return InitialTerms(
-        instruments.mark, instruments.asset, instruments.tier_start, instruments.tier_floor, instruments.tier_rate,
-        instruments.tier_initial, instruments.add_on, instruments.delta, instruments.scan_loss, scan,
+        instruments.mark, instruments.asset, instruments.kind, instruments.tier_start, instruments.tier_floor,
+        instruments.tier_rate, instruments.tier_initial, instruments.add_on, instruments.delta, instruments.scan_loss,
+        scan,
     )  # fmt: skip
 
 
@@ -71,7 +73,7 @@ def initial_of(book, instrument, units, t):
         start = np.array([0, len(units)])
         scan_accounts(
             np.zeros(1, np.int64), start, np.full(1, book), instrument, units, t.scan_loss, t.delta, t.mark, t.asset,
-            t.asset.max() + 1, t.scan, out,
+            t.kind, t.asset.max() + 1, t.scan, out,
         )  # fmt: skip
         return scan_margin(out[0, 0], out[0, 1], out[0, 2])
     total = 0.0

@@ -13,6 +13,7 @@ import numba as nb
 import numpy as np
 
 from contagion.margin.options import YEAR, option_value
+from contagion.state.codes import InstrumentKind
 
 
 class ScanScenario(NamedTuple):
@@ -78,12 +79,15 @@ def option_losses(
     return table
 
 
+_CONTRACTS = int(InstrumentKind.INVERSE)
+"""Kinds up to this one are contracts."""
+
 _BLOCK = 256
 """Accounts scanned together: their units and losses stay in the second cache."""
 
 
 @nb.njit(cache=True, fastmath={"nnan", "nsz", "reassoc", "contract"})
-def scan_accounts(accounts, start, book, instrument, units, loss, delta, mark, asset, n_assets, scan, out):
+def scan_accounts(accounts, start, book, instrument, units, loss, delta, mark, asset, kind, n_assets, scan, out):
     """Worst weighted loss, floor and fees of listed accounts, into ``out`` of shape (n, 3). [settlement asset]
 
     :func:`scan_margin` of them is initial margin. Losses of a block of accounts are one matrix product.
@@ -92,9 +96,9 @@ def scan_accounts(accounts, start, book, instrument, units, loss, delta, mark, a
     ----------
     loss : ndarray of shape (n_instruments, n_scenarios)
         Weighted loss of a unit. [settlement asset]
-    delta, mark, asset : ndarray of shape (n_instruments,)
+    delta, mark, asset, kind : ndarray of shape (n_instruments,)
         Delta of a unit, price of the underlying in the settlement asset (``delta * mark`` is the exposure of a unit,
-        ``mark`` its notional), and row of the underlying.
+        ``mark`` its notional), row of the underlying, and kind: fees are for contracts, not for posted coins.
     scan : ndarray of shape (n_books, 4)
         Rates of net delta, hedged delta and fee by book.
     """
@@ -105,7 +109,7 @@ def scan_accounts(accounts, start, book, instrument, units, loss, delta, mark, a
     effect[:, :count] = loss
     for k in range(width):
         effect[k, count + asset[k]] = delta[k] * mark[k]
-    exposure = np.abs(delta * mark)
+    exposure, charged = np.abs(delta * mark), np.where(kind <= _CONTRACTS, mark, 0.0)
     for first in range(0, len(accounts), _BLOCK):
         block = min(_BLOCK, len(accounts) - first)
         held[:] = 0.0
@@ -122,7 +126,7 @@ def scan_accounts(accounts, start, book, instrument, units, loss, delta, mark, a
                 one_way += abs(found[i, s])
             for k in range(width):
                 gross += abs(held[i, k]) * exposure[k]
-                size += abs(held[i, k]) * mark[k]
+                size += abs(held[i, k]) * charged[k]
             b = book[accounts[first + i]]
             out[first + i, 0] = worst
             # Rates are the same for every underlying, so the charge of the sums is the sum of the charges.

@@ -73,7 +73,8 @@ class Requirements:
         table = state.instruments
         scan_accounts(
             accounts, state.accounts.start, state.accounts.book, state.positions.instrument, state.positions.units,
-            table.scan_loss, table.delta, table.mark, table.asset, len(state.assets.names), state.books.scan, out,
+            table.scan_loss, table.delta, table.mark, table.asset, table.kind, len(state.assets.names),
+            state.books.scan, out,
         )  # fmt: skip
         return scan_margin(out[:, 0], out[:, 1], out[:, 2])
 

@@ -72,6 +72,8 @@ class Market:
         else:
             paid = 0.5 * (here + there)  # the difference of two areas would be rounding
         average = math.log(paid / base)
+        if self.pricing.median is not None:  # orders meet the book, whatever the mark
+            average += float(self.pricing.median.off_book[instrument])
         executed = mark * math.exp(float(instruments.sign[instrument]) * average)
         change = abs(float(instruments.delta[instrument])) * (executed - mark)
         if instruments.right[instrument]:

@@ -11,6 +11,7 @@ import numpy as np
 from contagion.errors import InputError
 from contagion.margin.option_book import OptionBook
 from contagion.margin.rules import funding_cap
+from contagion.market.median_marks import MedianMarks
 from contagion.market.oracles import Oracles
 from contagion.market.pools import Pools
 from contagion.market.stale_prices import StalePrices
@@ -28,7 +29,8 @@ class Pricing:
     """Moves prices from one step to the next, and re-marks instruments between rounds.
 
     Marks of an exchange are ``index * exp(basis + temporary)``: `basis` is what arbitrage has not closed yet,
-    `temporary` the impact that decays by itself. A protocol's prices are those its oracle published last.
+    `temporary` the impact that decays by itself. A venue may mark at the index or at a median instead. A protocol's
+    prices are those its oracle published last.
     """
 
     def __init__(self, world: World) -> None:
@@ -47,6 +49,11 @@ class Pricing:
         for venue in world.venues.values():
             for row in venue.instruments if isinstance(venue.spec, Exchange) else ():
                 self._read_rules(venue.spec, row, seconds)
+        median = [
+            row for venue in world.venues.values() for row in venue.instruments
+            if getattr(venue.spec, "mark", None) == "median" and state.instruments.kind[row] in (_LINEAR, _INVERSE)
+        ]  # fmt: skip
+        self.median = MedianMarks(world, median, seconds) if median else None
         self.has_funding = bool(self.funding_per_step.any())
         funded = [
             (venue, [row for row in venue.instruments if self.funding_per_step[row] > 0])
@@ -192,6 +199,9 @@ class Pricing:
         if self.has_funding:
             self._funding_row()
         self.reprice()
+        if self.median is not None:
+            self.median.sample()
+            self.median.mark()
         if self.options is not None:
             self.options.expire()
         if len(self.pools):
@@ -266,6 +276,8 @@ class Pricing:
         if len(self.pools):
             self.pools.put_prices()
         _reprice(self.world.path[self.world.step], *self.reprice_columns)
+        if self.median is not None:
+            self.median.mark()
         if self.options is not None:
             self.options.revalue()
 

@@ -171,7 +171,7 @@ class Exchange(Strict):
     lent_to: str | None = None  # agent that owes the rest of it
     exit: Exit = Exit()  # of customers, for free margin
     disclosure: Disclosed = "accounts"  # what customers are shown
-    mark: Literal["book", "index"] = "book"
+    mark: Literal["book", "index", "median"] = "book"  # median: of index and its averaged gap, book, other books
     margin: Annotated[RuleSpec, BeforeValidator(spec_of("margin"))] = Field(default="tiers", validate_default=True)
     warning: Annotated[float, Field(ge=1)] = 1.5  # margin call below this multiple of maintenance
     liquidation: Liquidation = Liquidation()

@@ -8,8 +8,10 @@ from allocation_market import FIRST_TRADER, FUND, VENUE, Market, Trader, build, 
 
 from contagion.allocation.clearing_house import Assessments, DefaulterFund, DefaultFund
 from contagion.allocation.dilution import TokenDilution
-from contagion.allocation.funds import InsuranceFund, VenueEquity
+from contagion.allocation.funds import InsuranceFund, VenueEquity, units_fit
 from contagion.allocation.haircuts import ProfitHaircut
+from contagion.allocation.layer import Case
+from contagion.allocation.lots import Lots
 from contagion.allocation.positions import AutoDeleverage
 from contagion.allocation.transfers import contributions_of
 from contagion.errors import InputError
@@ -53,6 +55,48 @@ def test_what_stops_the_fund(fund, paid):
         found.append(before - market.state.agents.cash[FUND])
         market.check()
     assert found == pytest.approx(paid)
+
+
+@pytest.mark.parametrize(
+    ("fund", "paid"),
+    [
+        (1000.0, {"first": 50.0}),  # 900 of notional fit, 450 more do not
+        (600.0, {"second": 25.0}),
+        (400.0, {}),
+        (1350.0, {"first": 50.0, "second": 25.0}),
+    ],
+)
+def test_a_fund_stands_behind_no_more_notional_than_it_has(fund, paid):
+    """10 and 5 units at 90: a deficit whose units do not fit goes to the venue's equity whole."""
+    layers = [("fund", InsuranceFund(net_notional=1.0)), ("venue_equity", VenueEquity())]
+    market = two_longs(layers, fund=fund)
+    roots = {name: int(market.take_over(name)[0]) for name in ("first", "second")}
+    keys = market.state.accounts.key
+    if keys[market.account("second")] < keys[market.account("first")] and fund == 1000.0:
+        paid = {"second": 25.0}  # whose key comes first is asked first
+    market.waterfall.allocate()
+    market.check()
+    found = {root: amount for (_, layer, root), amount in market.paid().items() if layer == "fund"}
+    assert found == pytest.approx({roots[name]: amount for name, amount in paid.items()})
+
+
+@pytest.mark.parametrize(
+    ("units", "most", "fits"),
+    [
+        ([10.0, -10.0], 60.0, [True, True]),  # together they leave nothing
+        ([10.0, -4.0, 5.0], 600.0, [True, True, False]),  # 1,100; without the last 600
+        ([10.0, 5.0, 1.0], 600.0, [False, True, True]),  # without the last two 1,000; then from the first on what fits
+        ([10.0, 5.0, 1.0], 50.0, [False, False, False]),
+    ],
+)
+def test_what_longs_and_shorts_leave_fits_or_not(units, most, fits):
+    """Deficits 0, 1, ... at a mark of 100."""
+    market = two_longs([("venue_equity", VenueEquity())])
+    market.move(100.0)
+    roots = np.arange(len(units))
+    lots = Lots(0, 0, np.array(units), np.full(len(units), 95.0), roots)
+    case = Case(market.world, market.world.venues["perp"], roots, np.ones(len(units)), [lots], None, None)
+    assert units_fit(case, most).tolist() == fits
 
 
 def test_a_gate_opens_again_when_the_peak_is_out_of_the_window():

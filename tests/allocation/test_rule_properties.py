@@ -45,7 +45,7 @@ COUNTEREXAMPLES: dict[str, dict[str, int]] = {
     "ADL pro rata, capped": {"principal_untouched": 1},
     "ADL pro rata, risk-aware": {"monotone_in_profit": 0, "split_proof": 12, "principal_untouched": 0},
     "ADL pro rata, whole lots": {
-        "monotone_in_profit": 37, "scale_invariant": 0, "split_proof": 4, "principal_untouched": 0,
+        "monotone_in_profit": 1, "scale_invariant": 0, "split_proof": 4, "principal_untouched": 0,
     },
     "tear-up, partial": {"budget_balance": 0},
 }  # fmt: skip

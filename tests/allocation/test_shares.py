@@ -66,8 +66,17 @@ def test_walk_wraps_around_and_skips():
 
 def test_whole_lots_keep_the_total():
     """2.6, 1.6 and 0.8 of sizes 5, 5, 0.8 in lots of 1: 2, 1 and the whole 0.8; the 1.2 left go lot by lot by score."""
-    rounded = whole_lots(np.array([2.6, 1.6, 0.8]), np.array([5.0, 5.0, 0.8]), np.array([1.0, 2.0, 3.0]), 1.0)
+    fills, sizes, key = np.array([2.6, 1.6, 0.8]), np.array([5.0, 5.0, 0.8]), np.array([7, 3, 5], np.uint64)
+    rounded = whole_lots(fills, sizes, np.array([1.0, 2.0, 3.0]), key, 1.0)
     assert rounded == pytest.approx([2.2, 2.0, 0.8])
+
+
+def test_a_rest_of_lots_follows_the_holder_and_not_its_place():
+    """Three equal fills of 1.5 in lots of 1: 1 each; of the 1.5 left key 3 gets a lot, key 5 the half, in any order."""
+    fills, sizes, key = np.full(3, 1.5), np.full(3, 5.0), np.array([7, 3, 5], np.uint64)
+    for order in ([0, 1, 2], [2, 0, 1], [1, 2, 0]):
+        rounded = whole_lots(fills, sizes, np.zeros(3), key[order], 1.0)
+        assert dict(zip(key[order].tolist(), rounded.tolist(), strict=True)) == {7: 1.0, 3: 2.0, 5: 1.5}
 
 
 def test_loss_per_unit_of_open_interest():

@@ -42,8 +42,8 @@ BY_HAND = {
     "ADL pro rata to equity": (0, 15 / 11, 40 / 11, 20, 0, 0, 0, 0),
     "ADL pro rata, capped": (0, 4, 8, 8, 0, 0, 0, 0),  # 0.8, 1.6 and 1.6 units; 5 of the 20 go back to the fund
     "ADL pro rata, risk-aware": (0, 10, 14.5200, 0.4800, 0, 0, 0, 0),  # 72 : 81 : 2.678, small full at 2
-    # 1, 2, 2 down to 0, 1.5, 1.5; of the 2 left a lot to the first, the rest, less than one, to the second
-    "ADL pro rata, whole lots": (0, 7.5, 10, 7.5, 0, 0, 0, 0),
+    # 1, 2, 2 down to 0, 1.5, 1.5; of the 2 left a lot to the first key, the rest, less than one, to the second
+    "ADL pro rata, whole lots": (0, 0, 15, 10, 0, 0, 0, 0),
     "tear-up, partial": (0, 0, 0, 0, 0, 0, 15, 0),
     "tear-up, full": (0, 3, 6, 6, 0, 0, 0, 0),
 }

@@ -88,7 +88,7 @@ def test_only_accepted_assets_can_be_posted():
 
 
 def test_coins_lose_in_the_scan_what_counts_of_them():
-    """A fall of a tenth: 1 BTC long loses 10,000 and 0.2 BTC posted, nine tenths of which count, 1,800; half of that."""
+    """A fall of a tenth: 1 BTC long loses 10,000 and 0.2 BTC posted, nine tenths of which count, 1,800; half of it."""
     scenario = market().model_dump(mode="json")
     scenario["exchanges"]["perp"]["margin"] = {
         "margin": "portfolio", "scenarios": [[-0.1, 0.0, 1.0], [0.1, 0.0, 1.0]], "net_delta_rate": 0.0, "fee": 0.0,

@@ -15,6 +15,7 @@ from contagion.margin.kernels import margins
 from contagion.margin.portfolio import ScanScenario, loss_table, scan_accounts
 from contagion.margin.rules import Portfolio, VolumeAtRisk, deductions
 from contagion.scenario.loader import load_scenario
+from contagion.state.codes import InstrumentKind
 
 FLOORS, RATES, INITIAL = [0.0, 100.0, 1000.0], [0.01, 0.02, 0.05], [0.02, 0.04, 0.10]
 
@@ -70,8 +71,8 @@ def test_maintenance_increases_with_size(size, more, slope):
 def terms(add_on: np.ndarray, mark: float) -> InitialTerms:
     one = np.ones(1)
     return InitialTerms(
-        mark * one, np.zeros(1, np.int64), np.array([0, 3]), np.array(FLOORS), np.array(RATES), np.array(INITIAL),
-        add_on.reshape(1, 4), one, np.zeros((1, 0)), np.zeros((1, 4)),
+        mark * one, np.zeros(1, np.int64), np.zeros(1, np.int8), np.array([0, 3]), np.array(FLOORS),
+        np.array(RATES), np.array(INITIAL), add_on.reshape(1, 4), one, np.zeros((1, 0)), np.zeros((1, 4)),
     )  # fmt: skip
 
 
@@ -86,12 +87,13 @@ def test_initial_margin_by_hand():
 # -- portfolio margin -----------------------------------------------------------------------------------------------
 
 
-def scan(units: np.ndarray, loss, delta, mark, asset, rates) -> np.ndarray:
+def scan(units: np.ndarray, loss, delta, mark, asset, rates, kind=None) -> np.ndarray:
     n, width = units.shape
+    kind = np.zeros(width, np.int8) if kind is None else kind
     out = np.empty((n, 3))
     scan_accounts(
         np.arange(n), np.arange(n + 1) * width, np.zeros(n, np.int64), np.tile(np.arange(width), n), units.ravel(),
-        loss, delta, mark, asset, int(asset.max()) + 1, np.array([rates]), out,
+        loss, delta, mark, asset, kind, int(asset.max()) + 1, np.array([rates]), out,
     )  # fmt: skip
     return out
 
@@ -110,6 +112,14 @@ def test_scan_equals_its_plain_twin(n, width, scenarios, seed):
     np.testing.assert_allclose(found[:, 0], np.maximum(0.0, (units @ loss).max(axis=1)), atol=1e-12)
     np.testing.assert_allclose(found[:, 1], 0.02 * net + 0.01 * hedged, atol=1e-12)
     np.testing.assert_allclose(found[:, 2], 3e-4 * (np.abs(units) * mark).sum(axis=1), atol=1e-15)
+
+
+def test_fees_are_for_contracts_and_not_for_posted_coins():
+    # 2 contracts and 5 coins at 10: a fee of 1% of 20.
+    one, kind = np.ones(2), np.array([InstrumentKind.LINEAR, InstrumentKind.SPOT])
+    asset = np.zeros(2, np.int64)
+    found = scan(np.array([[-2.0, 5.0]]), np.zeros((2, 1)), one, 10.0 * one, asset, (0.0, 0.0, 0.01, 0.5), kind)
+    assert found[0, 2] == pytest.approx(0.2)
 
 
 @settings(max_examples=50, deadline=None)
