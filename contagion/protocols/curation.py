@@ -92,6 +92,9 @@ class Curation:
         state, line = self.world.state, self._lines[claim]
         halted = self.world.halted.get(line.venue.row, -1) >= self.world.step
         price, row = line.price(), self._slot(venue, claim)
+        if not line.free:
+            line.queue_for(venue.row, float(state.holdings.units[row]))
+            return
         liquid = liquidity(self.world, line.venue) - line.queue()
         amount = min(self._supplied(venue, claim), liquid)
         if amount > 0.0 and price > 0.0 and not halted:

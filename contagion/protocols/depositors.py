@@ -144,6 +144,18 @@ class Line:
         self.waiting = True
         return float(units.sum()) * price
 
+    @property
+    def free(self) -> bool:
+        """Whether whoever asks is paid at once and in full while there is money: nothing to queue for."""
+        return self.exit.at_once and self.exit.fee + self.exit.swing == 0.0
+
+    def queue_for(self, holder: int, units: float) -> None:
+        """A holder asks for units beyond those it has already asked for."""
+        order = self.order_of(holder)
+        more = units - float(self.requests.pending()[order])
+        if more > 1e-9 * units:
+            self.world.count("withdrawals_asked", self.request(np.array([order]), np.array([more])))
+
     def order_of(self, owner: int) -> int:
         """Order of an agent among the holders."""
         return int(np.flatnonzero(self.owners == owner)[0])

@@ -154,8 +154,8 @@ class Runs:
             if line.asset in visited or not self._pays(line) or price <= 0.0 or need <= 0.0:
                 continue
             wanted = min(need, float(state.holdings.units[row]) * price)
-            if not line.exit.at_once or line.exit.fee + line.exit.swing > 0.0:
-                self._queue_for(line, venue.row, wanted / price)
+            if not line.free:
+                line.queue_for(venue.row, wanted / price)
                 continue
             short = wanted + line.queue() - self._liquid(line.venue)
             if short > 0.0:
@@ -165,13 +165,6 @@ class Runs:
             if paid > 0.0:
                 need -= verbs.redeem(self.world.bookkeeper, line.asset, np.array([row]), np.array([paid / price]))
                 self.world.count("withdrawals_paid", paid)
-
-    def _queue_for(self, line: Line, holder: int, units: float) -> None:
-        """Ask for units beyond those already asked for."""
-        order = line.order_of(holder)
-        more = units - float(line.requests.pending()[order])
-        if more > 1e-9 * units:
-            self.world.count("withdrawals_asked", line.request(np.array([order]), np.array([more])))
 
     def _withdraw_margin(self, venue: Venue, need: float, visited: set[int]) -> None:
         """Withdraw free margin of USD accounts at exchanges that still pay."""

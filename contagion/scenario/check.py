@@ -8,6 +8,7 @@ from contagion.errors import InputError
 from contagion.margin.rules import OpenInterestScaled, Portfolio, SizeSloped
 from contagion.scenario.automated_makers import AutomatedMaker
 from contagion.scenario.curated_vaults import CuratedVault
+from contagion.scenario.debt_positions import CollateralisedDebt
 from contagion.scenario.issuers import DeltaNeutral, Issuer, Reflexive, Vault
 from contagion.scenario.layout import lay_out
 from contagion.scenario.lending import LendingPool
@@ -147,7 +148,11 @@ def _check_shock(where: str, shock: Shock, scenario: Scenario) -> None:
         _known(f"{where}.asset", shock.asset, scenario.protocols[shock.target].holds)
     if kind == "halt":
         _known(f"{where}.target", shock.target, [*scenario.exchanges, *scenario.protocols])
-    elif kind in ("theft", "rescue", "withdrawal"):
+    elif kind == "withdrawal":
+        traded = (AutomatedMaker, CollateralisedDebt)
+        payers = [name for name, spec in scenario.protocols.items() if not isinstance(spec, traded)]
+        _known(f"{where}.target", shock.target, [*scenario.exchanges, *payers])
+    elif kind in ("theft", "rescue"):
         _known(f"{where}.target", shock.target, [*scenario.protocols, *scenario.exchanges])
     elif kind == "slashing":
         _known(f"{where}.target", shock.target, scenario.protocols)

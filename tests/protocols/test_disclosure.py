@@ -142,6 +142,18 @@ def test_a_lending_pool_has_terms_of_exit_too():
     assert paid_by_step(model) == pytest.approx({2: 1_000, 3: 900, 4: 100})
 
 
+def test_a_curator_that_flees_waits_at_the_gate_like_the_others():
+    """It wants 2,000 of 10,000 out at once; a tenth of the supply leaves a step: 1,000, 900 and the last 100."""
+    pool = {"kind": "lending_pool", "supplied": 8e3, "collateral": {"ETH": {"ltv": 0.5, "liquidation_threshold": 0.6}},
+            "exit": {"gate": 0.1}}  # fmt: skip
+    vault = {"kind": "curated_vault", "deposits": 2e3, "caps": {"pool": 2e3}, "holds": {"pool": 2e3}, "flees_at": 0.001}
+    model, _ = run({"shocks": [{"at": 2, "kind": "depeg", "asset": "pool", "size": -0.005}],
+                    "protocols": {"pool": pool, "vault": vault}})  # fmt: skip
+    held = model.world.state.holdings.units[model.world.bookkeeper.slot(model.world.agent_rows["vault"], 2)]
+    assert held == 0.0
+    assert paid_by_step(model) == pytest.approx({2: 1_000, 3: 900, 4: 100})
+
+
 def links(decay: float = 0.5, delay: int = 1) -> tuple[Rumours, dict[str, int]]:
     """d has 40 of its 100 with c, c 50 of its 100 with b, b all of its 100 with a."""
     world = build(protocols={
