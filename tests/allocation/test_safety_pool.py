@@ -100,6 +100,15 @@ def test_venues_share_what_there_is_pro_rata_and_caps_bind():
     assert value(capped, "stakers") == pytest.approx(15 / 40)
 
 
+def test_claims_on_one_venue_spare_the_cash_of_the_other():
+    """30,000 of claims on the first pool cover it; the second has its half of 40,000 in cash, whoever is asked first."""
+    model = crash({}, {}, deposits=7e4, holds={"pool": 3e4})
+    model.step()
+    assert value(model, "pool") == pytest.approx(1.0)
+    assert value(model, "pool1") == pytest.approx(1 - (MISSING - 20_000) / 9e5)
+    assert value(model, "stakers") == pytest.approx((7e4 - MISSING - 20_000) / 7e4)
+
+
 def test_an_exchange_is_covered_too():
     """A long of 100,000 on 10,000 falls by a fifth: 10,000 are missing and what the sale of it costs; stakers pay."""
     data = {
