@@ -23,7 +23,7 @@ DIGITS = 4
 
 def summarise(file: Path) -> Path:
     """The summary of one experiment, in USD unless docs/outcomes.md gives another unit."""
-    results = sweep(file, HERE.parent / "results" / file.stem, progress=True)
+    results = sweep(file, HERE.parent / "results" / file.stem, resume=True, progress=True)
     found = compare_runs(results)
     SUMMARIES.mkdir(parents=True, exist_ok=True)
     place = SUMMARIES / f"{file.stem}.csv"
