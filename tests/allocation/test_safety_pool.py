@@ -101,7 +101,7 @@ def test_venues_share_what_there_is_pro_rata_and_caps_bind():
 
 
 def test_claims_on_one_venue_spare_the_cash_of_the_other():
-    """30,000 of claims on the first pool cover it; the second has its half of 40,000 in cash, whoever is asked first."""
+    """30,000 of claims on the first pool cover it; the second has half of the 40,000 in cash, whoever is first."""
     model = crash({}, {}, deposits=7e4, holds={"pool": 3e4})
     model.step()
     assert value(model, "pool") == pytest.approx(1.0)
