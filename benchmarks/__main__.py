@@ -17,6 +17,7 @@ CASES = {
     "crash": "benchmarks.scale",
     "portfolio_speed": "benchmarks.portfolio_speed",
     "allocation_speed": "benchmarks.allocation_speed",
+    "pairing": "benchmarks.pairing",
     "sweep_throughput": "benchmarks.sweep_speed",
     "sweep_beside_mesa": "benchmarks.sweep_speed",
     "sweep_10000": "benchmarks.sweep_speed",

@@ -56,6 +56,10 @@ def sweep(
         typer.echo(found.folder)
         return
     typer.echo(_headline(found))
+    if found.experiment.stopping is not None:
+        from contagion.experiment.stopping import reached
+
+        typer.echo(reached(found))
     for error, rows in found.failures.groupby("error", sort=False):
         first = rows.iloc[0]
         typer.echo(f"{len(rows):,} failed: {error} (policy {first.policy}, world {first.world}, seed {first.seed})")

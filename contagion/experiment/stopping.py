@@ -93,6 +93,16 @@ def precision(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def reached(results: Results) -> str:
+    """One line an outcome and policy: how narrow its interval is, and whether that was asked for."""
+    lines = []
+    for row in precision(results).itertuples():
+        words = "" if row.reached else ": the budget ended first"
+        what = f"{row.outcome}, {row.policy}: {row.mean:,.6g} ± {row.half_width:,.3g} ({row.asked:,.3g} asked{words})"
+        lines.append(f"{what}, {row.replications:,} replications")
+    return "\n".join(lines)
+
+
 def _replication_means(runs: pd.DataFrame, experiment: Experiment, outcome: str, policy: str) -> np.ndarray:
     wide = runs[runs["policy"] == policy].pivot(index="replication", columns="world", values=outcome)
     means = wide.dropna(axis=1, how="all").dropna().mean(axis=1)  # a world that always fails has no mean

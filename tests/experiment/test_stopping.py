@@ -13,7 +13,7 @@ from contagion import sweep
 from contagion.errors import InputError
 from contagion.experiment import load_experiment
 from contagion.experiment.plan import make_plan
-from contagion.experiment.stopping import FEWEST, enough, half_width, precision, until_precise
+from contagion.experiment.stopping import FEWEST, enough, half_width, precision, reached, until_precise
 
 
 def test_the_rule_by_hand() -> None:
@@ -67,6 +67,7 @@ def test_a_planner_goes_on_until_the_interval_is_narrow(tmp_path: Path) -> None:
     assert planner(plan, results(16)) == range(16, 20)
     assert precision(results(20)).iloc[0].reached
     assert planner(plan, results(20)) == range(0)
+    assert reached(results(16)) == "deficit, base: 1 ± 0.55 (0.5 asked: the budget ended first), 16 replications"
 
 
 def test_the_budget_ends_it(tmp_path: Path) -> None:
