@@ -23,13 +23,14 @@ import pyarrow.parquet as pq
 from contagion.errors import ContagionError, InputError
 from contagion.provenance import provenance, scenario_hash
 
-TABLES = ("steps", "rounds", "ledger", "agents", "facts", "burden", "exposures")
+TABLES = ("steps", "rounds", "ledger", "agents", "facts", "burden", "exposures", "failures")
 MANIFEST = "manifest.json"
 FORMAT = 1
 
 FACT_COLUMNS = {"name": str, "observed": float, "simulated": float, "unit": str, "role": str, "source": str}
 BURDEN_COLUMNS = {"origin": str, "bearer": str, "amount": float}
 EXPOSURE_COLUMNS = {"when": str, "creditor": str, "debtor": str, "kind": str, "amount": float}
+FAILURE_COLUMNS = {"step": int, "agent": str, "failure": str, "cause": str, "amount": float}
 FREE_FOLDER = "a folder that is new or empty"
 
 
@@ -37,7 +38,11 @@ def _no_rows(columns: Mapping[str, type]) -> Callable[[], pd.DataFrame]:
     return lambda: pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.items()})
 
 
-_LATER_TABLES = {"burden": _no_rows(BURDEN_COLUMNS), "exposures": _no_rows(EXPOSURE_COLUMNS)}
+_LATER_TABLES = {
+    "burden": _no_rows(BURDEN_COLUMNS),
+    "exposures": _no_rows(EXPOSURE_COLUMNS),
+    "failures": _no_rows(FAILURE_COLUMNS),
+}
 """Tables that folders written by earlier versions lack."""
 
 
@@ -63,6 +68,11 @@ class RunResult:
     exposures : DataFrame
         The exposure graph at the opening and at the end: when (``start`` or ``end``), creditor, debtor, kind, amount
         [USD]. Empty where ledger rows were not kept.
+    failures : DataFrame
+        Who failed because of whom, in order: step, agent, failure (the first time it is ``illiquid``, in ``default``,
+        ``insolvent``, ``failed``, ``halted``, has ``bad debt``, its claim ``worth less`` than at the opening or traded ``below its
+        value``), cause (an institution, group, asset, ``itself``, ``withdrawals`` or ``outside``) and amount: what it
+        had lost there by then, before anything was recognised, or what had been withdrawn [USD].
     manifest : dict
         What ran: scenario as plain values, its hash, seed, steps done, whether the run finished, warnings.
     """
@@ -76,6 +86,7 @@ class RunResult:
     manifest: dict[str, Any] = field(default_factory=dict)
     burden: pd.DataFrame = field(default_factory=_LATER_TABLES["burden"])
     exposures: pd.DataFrame = field(default_factory=_LATER_TABLES["exposures"])
+    failures: pd.DataFrame = field(default_factory=_LATER_TABLES["failures"])
 
     def __repr__(self) -> str:
         name, seed = self.manifest.get("scenario", {}).get("name", "unnamed"), self.manifest.get("seed")

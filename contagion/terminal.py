@@ -119,6 +119,7 @@ def summary(result: RunResult) -> RenderableType:
         _deficits(result.ledger),
         _who_paid(result.ledger),
         _other_transfers(result.ledger),
+        _failures(result),
         _facts(result.facts),
         _warnings(result.manifest),
     ]
@@ -210,6 +211,22 @@ def _other_transfers(ledger: pd.DataFrame) -> RenderableType | None:
     for name, row in grouped.sort_values("amount", ascending=False, kind="stable").iterrows():
         table.add_row(str(name).replace("_", " "), f"{row['rows']:,.0f}", amount(row["amount"]))
     return table
+
+
+def _failures(result: RunResult) -> RenderableType | None:
+    """Who failed because of whom, each once in the order of first failures: of a recorded event, or of a chain."""
+    failures = result.failures
+    if failures.empty or (result.facts.empty and not failures["cause"].isin(failures["agent"]).any()):
+        return None
+    table = _table("Who failed because of whom", "step", "who", "how", "because of", "lost there [USD]", text_columns=4)
+    agents = list(dict.fromkeys(failures["agent"]))
+    for agent in agents[:LONGEST_TABLE]:
+        mine = failures[failures["agent"] == agent]
+        how, why = ", ".join(mine["failure"]), ", then ".join(dict.fromkeys(mine["cause"]))
+        lost = mine["amount"].max()
+        table.add_row(f"{mine['step'].iloc[0]:,}", agent, how, why, amount(lost) if lost else "")
+    left = len(agents) - LONGEST_TABLE
+    return table if left <= 0 else Group(table, Text(f"{left} more failed after them."))
 
 
 def _facts(facts: pd.DataFrame) -> RenderableType | None:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from contagion.margin.position_prices import distance_to_liquidation
 from contagion.outcomes.cascades import cascade_outcomes
+from contagion.outcomes.chain import Failures
 from contagion.outcomes.exposures import ExposureEnds
 from contagion.outcomes.incidence import Incidence
 from contagion.outcomes.run import outcomes_of
@@ -29,6 +30,7 @@ class Recorder:
         world.incidence = Incidence(world)
         state = world.state
         self._exposures = ExposureEnds(world)
+        self._failures = Failures(world)
         self._n_assets = len(state.assets.names)
         self._tracked = np.flatnonzero(np.isin(state.agents.kind, (AgentKind.FUND, AgentKind.EXCHANGE)))
         self._claims = np.flatnonzero(state.assets.issuer >= 0)
@@ -60,6 +62,7 @@ class Recorder:
     def open(self) -> None:
         """The world is complete, and no step has been made."""
         self._exposures.open()
+        self._failures.open()
 
     def round(self, number: int, breached: int) -> None:
         """One cascade round that did something."""
@@ -90,6 +93,7 @@ class Recorder:
         if len(roots) > self._roots:
             self._deficits[self._done] = sum(roots[self._roots :])
             self._roots = len(roots)
+        self._failures.step()
         self._done += 1
 
     def columns(self) -> tuple:
@@ -217,5 +221,5 @@ class Recorder:
         ledger = world.bookkeeper.ledger.frame(world.state.agent_name)
         return RunResult(
             outcomes, self.steps(), self.rounds(), ledger, self.agents(), facts, manifest, self.burden(),
-            self._exposures.frame(),
+            self._exposures.frame(), self._failures.frame(),
         )  # fmt: skip
