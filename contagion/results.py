@@ -70,9 +70,9 @@ class RunResult:
         [USD]. Empty where ledger rows were not kept.
     failures : DataFrame
         Who failed because of whom, in order: step, agent, failure (the first time it is ``illiquid``, in ``default``,
-        ``insolvent``, ``failed``, ``halted``, has ``bad debt``, its claim ``worth less`` than at the opening or traded ``below its
-        value``), cause (an institution, group, asset, ``itself``, ``withdrawals`` or ``outside``) and amount: what it
-        had lost there by then, before anything was recognised, or what had been withdrawn [USD].
+        ``insolvent``, ``failed``, ``halted``, has ``bad debt``, its claim is ``worth less`` than at the opening or
+        traded ``below its value``), cause (an institution, group, asset, ``itself``, ``withdrawals`` or ``outside``)
+        and amount: what it had lost there by then, recognised or not, or what had been withdrawn [USD].
     manifest : dict
         What ran: scenario as plain values, its hash, seed, steps done, whether the run finished, warnings.
     """

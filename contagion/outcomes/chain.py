@@ -1,4 +1,4 @@
-"""Who failed, when and because of whom: the first time each institution fails in each way, with its largest loss then."""
+"""Who failed, when and because of whom: the first time an institution fails in some way, and its largest loss then."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ class Failures:
     """Watches institutions, and traders that are named alone, at the end of each step.
 
     The cause of a failure is where the greatest loss so far lies: with an issuer whose claims it holds or has lent
-    against, a borrower, a market asset, a group of traders that left deficits, or with what was taken from itself. Where
-    no loss is material it is what was withdrawn; a halt without either comes from outside. Losses count at market, before
-    they are recognised; money that is stuck with somebody who failed before counts in full for who cannot pay.
+    against, a borrower, a venue where it has margin, a market asset, a group of traders that left deficits, or with
+    what was taken from itself. Who stops paying, or trades low, without a material loss does so because of withdrawals; a
+    halt without either comes from outside. Losses count at market, before they are recognised; money that is stuck
+    with somebody who failed before counts in full for who cannot pay.
     """
 
     def __init__(self, world: World) -> None:
@@ -49,6 +50,7 @@ class Failures:
         self._halted: set[int] = set()
         self._roots = 0
         self._pools = {venue.row for venue in world.venues.values() if venue.debts}
+        self._pools_at_opening = frozenset(self._pools)
         venues = [venue for venue in world.venues.values() if venue.claim >= 0 and _stands_for_itself(world, venue)]
         self._claims = np.array([venue.claim for venue in venues], np.int64)
         self._less = np.zeros(len(venues), bool)
@@ -66,6 +68,7 @@ class Failures:
         self._fundamental = state.assets.fundamental.copy()
         self._index = state.assets.index.copy()
         self._units = state.holdings.units.copy()
+        self._margin = {row: self._margin_of(row) for row in self._watched.tolist()}
 
     def step(self) -> None:
         """Note who failed in this step; about two microseconds where nobody did."""
@@ -100,7 +103,8 @@ class Failures:
     def frame(self) -> pd.DataFrame:
         """One row a failure, see :class:`~contagion.results.RunResult`."""
         table = pd.DataFrame(self._rows, columns=list(FAILURE_COLUMNS))
-        return table.astype({"step": "int64", "amount": "float64"} | dict.fromkeys(("agent", "failure", "cause"), "str"))
+        kinds = {"step": "int64", "agent": "str", "failure": "str", "cause": "str", "amount": "float64"}
+        return table.astype(kinds)
 
     def _note(self, found: list[tuple[int, str]]) -> None:
         self.world.bookkeeper.ledger.fold()
@@ -116,7 +120,8 @@ class Failures:
     def _cause(self, row: int, kind: str, failed: set[str]) -> tuple[str, float]:
         losses = self._losses(row, failed if kind in ("illiquid", HALTED) else set())
         name, amount = max(losses.items(), key=lambda item: item[1], default=(OUTSIDE, 0.0))
-        if kind == BAD_DEBT or amount > MATERIAL * self._owed(row):
+        may_be_sound = kind in ("illiquid", BELOW_VALUE, HALTED)
+        if amount > (MATERIAL * self._owed(row) if may_be_sound else 0.0):
             return name, amount
         if kind != HALTED and self._left[row] > 0.0:
             return WITHDRAWALS, float(self._left[row])
@@ -135,9 +140,12 @@ class Failures:
             name, opening, now = self._where(asset)
             units = float(state.holdings.units[slot]) - custody.get(asset, 0.0)
             if assets.issuer[asset] < 0:
-                units = min(units, float(self._units[slot]))  # what was minted or bought since did not cost the opening price
+                units = min(units, float(self._units[slot]))  # what came later did not cost the opening price
             lost = opening if name in stuck and assets.issuer[asset] >= 0 else opening - now
             found[name] = found.get(name, 0.0) + max(0.0, units * lost)
+        for place, (equity, deposits) in self._margin_of(row).items():
+            before, paid_in = self._margin[row][place]
+            found[self._name(place)] = max(0.0, before + deposits - paid_in - equity)
         for loan in np.flatnonzero((state.loans.lender == row) & (state.loans.face > 0.0)).tolist():
             name = self._name(int(state.loans.borrower[loan]))
             missing = 1.0 if name in stuck else 1.0 - float(self._disclosure.recovery()[loan])
@@ -157,7 +165,7 @@ class Failures:
         for account, place, amount in zip(roots.account, roots.venue, roots.amount, strict=True):
             if place == row:
                 group = int(state.agents.group[state.accounts.owner[account]])
-                name = state.group_names[group] if group >= 0 else self._name(row)
+                name = state.group_names[group] if group >= 0 else ITSELF
                 found[name] = found.get(name, 0.0) + amount
 
     def _add_bad_loans(self, venue: Venue, found: dict[str, float]) -> None:
@@ -191,6 +199,18 @@ class Failures:
             return assets.names[asset], float(self._index[asset]), float(assets.index[asset])
         now = min(float(assets.market[asset]), float(assets.fundamental[asset]))
         return self._name(int(assets.issuer[asset])), float(self._fundamental[asset]), now
+
+    def _margin_of(self, row: int) -> dict[int, tuple[float, float]]:
+        """Equity in accounts at other venues and net deposits there, by venue. [USD]"""
+        state, found = self.world.state, {}
+        for account in range(int(state.agents.account_start[row]), int(state.agents.account_start[row + 1])):
+            book = int(state.accounts.book[account])
+            place = int(state.books.venue[book])
+            if place != row and place not in self._pools_at_opening:
+                equity, deposits = found.get(place, (0.0, 0.0))
+                paid_in = float(state.accounts.deposits[account] * state.assets.fundamental[state.books.settle[book]])
+                found[place] = equity + float(max(0.0, state.accounts.equity[account])), deposits + paid_in
+        return found
 
     def _custody(self, row: int) -> dict[int, float]:
         """Units that are its customers', by asset."""
