@@ -52,7 +52,7 @@ def compare(
         if (place / MANIFEST).is_file() and policies is None:
             found = comparison.compare_runs(place, chosen, base=base)
         elif policies is None and place.is_file():
-            stored = sweep(place, out, workers=workers, progress=not quiet)
+            stored = sweep(place, out, workers=workers, resume=True, progress=not quiet)
             found = comparison.compare_runs(stored, chosen, base=base)
         elif policies is None:
             accepted = "a YAML file, unless SCENARIO is an experiment file or the folder of a sweep"

@@ -239,8 +239,8 @@ def _with_intervals(
 ) -> pd.DataFrame:  # fmt: skip
     """Indices of the averages, each with an interval over resampled blocks and replications.
 
-    The basic bootstrap interval (Davison and Hinkley 1997): it takes out the shift upwards that worlds drawn twice
-    give to distances between distributions.
+    Percentile intervals; for distances between distributions the basic ones (Davison and Hinkley 1997), which take out
+    the shift upwards that worlds drawn twice give them.
     """
     found = compute(design, values.mean(axis=1))
     blocks, replications = len(values) // design.block, values.shape[1]
@@ -250,5 +250,7 @@ def _with_intervals(
         seen = values[rows][:, rng.integers(replications, size=replications)].mean(axis=1)
         drawn.append(list(compute(design.take(rows), seen).values()) if np.ptp(seen) > 0.0 else [np.nan] * len(found))
     value = np.array(list(found.values()))
-    ends = 2.0 * value - np.nanquantile(np.array(drawn), [(1 + confidence) / 2, (1 - confidence) / 2], axis=0)
+    ends = np.nanquantile(np.array(drawn), [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    if compute in (pawn_indices, delta_indices):
+        ends = 2.0 * value - ends[::-1]
     return pd.DataFrame(list(found), columns=["input", "index_name"]).assign(value=value, low=ends[0], high=ends[1])

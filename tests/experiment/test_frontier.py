@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contagion import ContagionModel, load_scenario
 from contagion.cli import main
 from contagion.errors import InputError
 from contagion.experiment.frontier import Frontier, bisect, frontier
@@ -90,6 +91,16 @@ def test_a_world_keeps_its_draws_and_worlds_differ() -> None:
         for _ in range(2)
     )
     assert one.worlds.equals(two.worlds) and one.worlds["frontier"].nunique() > 1
+
+
+def test_the_first_venue_fails_at_the_frontier_and_not_before() -> None:
+    alone = {"exchanges.perp.waterfall": ["insurance_fund", "venue_equity"]}
+    found = frontier("quickstart", "shocks.*.size", (-0.05, -0.45), worlds=1, tolerance=0.05, overrides=alone, workers=1)
+    world = found.worlds.iloc[0]
+    for size, failed in ((world.frontier, True), (world.holds_at, False)):
+        model = ContagionModel(load_scenario("quickstart", {**alone, "shocks.*.size": size}), rng=int(world.seed))
+        outcomes = model.run().outcomes
+        assert (outcomes["defaults.exchanges"] + outcomes["defaults.protocols"] > 0) == failed
 
 
 def test_failed_worlds_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
