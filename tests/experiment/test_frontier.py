@@ -95,7 +95,8 @@ def test_a_world_keeps_its_draws_and_worlds_differ() -> None:
 
 def test_the_first_venue_fails_at_the_frontier_and_not_before() -> None:
     alone = {"exchanges.perp.waterfall": ["insurance_fund", "venue_equity"]}
-    found = frontier("quickstart", "shocks.*.size", (-0.05, -0.45), worlds=1, tolerance=0.05, overrides=alone, workers=1)
+    asked = {"between": (-0.05, -0.45), "tolerance": 0.05, "worlds": 1}
+    found = frontier("quickstart", "shocks.*.size", overrides=alone, workers=1, **asked)
     world = found.worlds.iloc[0]
     for size, failed in ((world.frontier, True), (world.holds_at, False)):
         model = ContagionModel(load_scenario("quickstart", {**alone, "shocks.*.size": size}), rng=int(world.seed))
