@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from contagion.allocation.checks import RELATIVE, fail
+from contagion.allocation.evidence import RELATIVE, fail
 from contagion.allocation.funds import InsuranceFund, VenueEquity, own_capital
 from contagion.allocation.haircuts import ProfitHaircut, uncut
 from contagion.allocation.layer import Case, Layer

@@ -40,18 +40,22 @@ def _broken(
     holdings_of, held_asset, held_units, fundamental,
 ):  # fmt: skip
     count, left = 0, 0.0
+    one = np.uint64(1)
     for i in range(len(positions)):
-        row = positions[i]
-        k = instrument_of[row]
-        asset, owner = asset_of[k], owner_of[account_of[row]]
+        row = np.uint64(positions[i])  # unsigned: a signed row is checked, at every use, for counting from the end
+        k = np.uint64(instrument_of[row])
+        asset, owner = asset_of[k], np.uint64(owner_of[np.uint64(account_of[row])])
         other = 0.0
-        for account in range(accounts_of[owner], accounts_of[owner + 1]):
-            for p in range(account_start_of[account], account_start_of[account + 1]):
-                if p != row and held[p] != 0.0 and asset_of[instrument_of[p]] == asset:
-                    other += held[p] * usd[instrument_of[p]]
-        for h in range(holdings_of[owner], holdings_of[owner + 1]):
+        for account in range(np.uint64(accounts_of[owner]), np.uint64(accounts_of[owner + one])):
+            for p in range(np.uint64(account_start_of[account]), np.uint64(account_start_of[account + one])):
+                its = np.uint64(instrument_of[p])
+                if p != row and held[p] != 0.0 and asset_of[its] == asset:
+                    other += held[p] * usd[its]
+        for h in range(np.uint64(holdings_of[owner]), np.uint64(holdings_of[owner + one])):
             if held_asset[h] == asset:
                 other += held_units[h] * fundamental[asset]
+        if other == 0.0:
+            continue
         after = held[row] * usd[k]
         before = after - units[i] * usd[k]
         if other * before < 0.0:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.allocation.backstop import BackstopVault
-from contagion.allocation.checks import Evidence, check_losses, check_payment, check_transfer
+from contagion.allocation.evidence import Evidence
 from contagion.allocation.hedges import broken_hedges
 from contagion.allocation.layer import Case, Layer, Payment, Transfer
+from contagion.allocation.payment_checks import check_losses, check_payment, check_transfer
 from contagion.allocation.transfers import (
     book_losses,
     credit_takeover,

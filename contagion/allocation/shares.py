@@ -180,7 +180,7 @@ def worst_survivor(profits: np.ndarray, paid: np.ndarray) -> float:
     return float(_greatest_rest(profits, paid))
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, fastmath={"nnan", "nsz"})
 def _greatest_rest(profits, paid):
     greatest = 0.0
     for i in range(len(profits)):

@@ -56,23 +56,52 @@ def _stand(accounts, start, balance, instrument, units, entry, price, kind, sett
         equity[i], profit[i] = usd * worth, usd * gain
 
 
-@nb.njit(cache=True)
-def ascending(rows):
-    """Whether rows are strictly ascending: each named once."""
-    wrong = 0
-    for i in range(1, len(rows)):  # without a way out before the end, which would forbid looking at several at once
-        wrong |= rows[i] <= rows[i - 1]
-    return wrong == 0
+OUT_OF_ORDER, BEYOND_RULE, UNREACHABLE, BEYOND_EQUITY, PRINCIPAL = 1, 2, 3, 4, 5
+"""What can be wrong with a payer."""
 
 
 @nb.njit(cache=True)
-def first_unreachable(accounts, paid, flags, never, book_of, venue_of_book, venue):
-    """Order of the first account that pays although it is the venue's own, bankrupt or another venue's; -1 if none."""
+def first_fault(
+    accounts, paid, limits, of_profit, profits, realised, cut, relative, flags, never, book_of, venue_of_book, venue,
+    start, balance, instrument, units, entry, price, kind, settle,
+):  # fmt: skip
+    """What is wrong with the first payer with which something is, its place and the most it may pay; else (0, -1, 0).
+
+    Accounts must be strictly ascending; nobody pays above its limit, from the venue's own, a bankrupt or another
+    venue's account, above its equity, or, with `of_profit`, above its profit: `profits` if given, else the unrealised
+    one, with `realised` beside it if given, and less what was `cut` of it before. `paid` is not negative. [USD]
+    """
+    before = np.int64(-1)
     for i in range(len(accounts)):
-        account = np.uint64(accounts[i])
-        if paid[i] > 0.0 and (flags[account] & never or venue_of_book[np.uint64(book_of[account])] != venue):
-            return i
-    return -1
+        if accounts[i] <= before:
+            return OUT_OF_ORDER, i, 0.0
+        before = accounts[i]
+        if _above(paid[i], limits[i], relative):
+            return BEYOND_RULE, i, limits[i]
+        if paid[i] == 0.0:
+            continue
+        account = np.uint64(before)  # unsigned: a signed row is checked for counting from the end
+        book = np.uint64(book_of[account])
+        if flags[account] & never or venue_of_book[book] != venue:
+            return UNREACHABLE, i, 0.0
+        worth, gain = balance[account], 0.0
+        for row in range(np.uint64(start[account]), np.uint64(start[account + np.uint64(1)])):
+            held = units[row]
+            if held != 0.0:
+                k = np.uint64(instrument[row])
+                worth += held * price[k]
+                if kind[k] <= _CONTRACTS:
+                    gain += held * (price[k] - entry[row])
+        if _above(paid[i], settle[book] * worth, relative):
+            return BEYOND_EQUITY, i, settle[book] * worth
+        if of_profit:
+            won = gain + (realised[account] if len(realised) else 0.0)
+            most = profits[i] if len(profits) else settle[book] * won
+            if len(cut):
+                most -= min(max(most, 0.0), cut[account])
+            if _above(paid[i], most, relative):
+                return PRINCIPAL, i, most
+    return 0, -1, 0.0
 
 
 @nb.njit(cache=True)
@@ -96,20 +125,26 @@ def _above(paid, allowed, relative):
 
 @nb.njit(cache=True)
 def first_no_candidate(
-    positions, units, side, price, settle, relative, account_of, held, flags, never, instrument, value, equity
-):
+    positions, units, side, price, settle, relative, account_of, held, flags, never, start, balance, instrument_of,
+    value_of, instrument,
+):  # fmt: skip
     """Order of the first receiver that is not on the other side of `side`, or below zero at the price; -1 if none.
 
-    `units` are what each receives, `equity` is that of its account [USD], `price` in the settlement asset.
+    `units` are what each receives, `price` is in the settlement asset.
     """
+    value = value_of[instrument]
     for i in range(len(positions)):
-        row = positions[i]
-        before = held[row]
+        row = np.uint64(positions[i])
+        before, account = held[row], np.uint64(account_of[row])
         if units[i] * side <= 0.0 or before * side >= 0.0 or abs(units[i]) > abs(before) * (1.0 + relative):
             return i
-        if flags[account_of[row]] & never:
+        if flags[account] & never:
             return i
-        left = equity[i] + settle * before * (price - value)
-        if left < -relative * max(1.0, abs(equity[i]) + settle * abs(before) * price):
+        worth = balance[account]
+        for other in range(np.uint64(start[account]), np.uint64(start[account + np.uint64(1)])):
+            if held[other] != 0.0:
+                worth += held[other] * value_of[np.uint64(instrument_of[other])]
+        left = settle * (worth + before * (price - value))
+        if left < -relative * max(1.0, settle * (abs(worth) + abs(before) * price)):
             return i
     return -1

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from contagion.allocation.checks import Evidence
+from contagion.allocation.evidence import Evidence
 from contagion.allocation.lots import Lots, open_positions
 from contagion.allocation.transfers import credit_takeover
 from contagion.state.codes import Cause

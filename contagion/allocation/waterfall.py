@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from contagion.allocation.candidates import PositionIndex
-from contagion.allocation.checks import Evidence, check_takeover
+from contagion.allocation.checks import check_takeover
+from contagion.allocation.evidence import Evidence
 from contagion.allocation.exhaustion import check_exhausted
 from contagion.allocation.layer import Case, Layer, Memory, Payment
 from contagion.allocation.lots import Lots, open_positions

@@ -7,11 +7,10 @@ price is where equity is zero (:func:`bankruptcy_lots`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from contagion.liquidation.caps import StepCaps, first_in_line
+from contagion.liquidation.closing_orders import ClosingOrders, closing_orders, expected_loss, relative_loss
 from contagion.liquidation.collateral import CollateralSales
 from contagion.liquidation.desk import LiquidatorDesk
 from contagion.liquidation.disposal import TakeoverSales
@@ -25,16 +24,6 @@ from contagion.market.flow import Market
 from contagion.scenario.venues import Exchange
 from contagion.state.codes import AccountFlag, Cause, Phase
 from contagion.state.world import Venue, World
-
-
-@dataclass(slots=True)
-class _Order:
-    """Orders of one venue in one round. Arrays of shape (m,)."""
-
-    rows: np.ndarray  # of Positions
-    owner: np.ndarray  # which account of the breaches, by order
-    instrument: np.ndarray
-    change: np.ndarray  # signed units
 
 
 class Liquidation:
@@ -179,8 +168,8 @@ class Liquidation:
         if venue.row in self._desks:
             breaches.distance[:] = self._desks[venue.row].discount(accounts)
         else:
-            every = self._all_of(breaches, Orders(np.where(doomed, 0.0, 1.0)))
-            breaches.distance[:] = np.minimum(self._loss(every, len(accounts)), 1.0)
+            every = closing_orders(breaches, Orders(np.where(doomed, 0.0, 1.0)))
+            breaches.distance[:] = np.minimum(relative_loss(self.market, every, len(accounts)), 1.0)
         if rules.fee_base == "maintenance":
             breaches.fee[:] *= ratio
         if rules.fee_within_margin is not None:
@@ -195,15 +184,10 @@ class Liquidation:
 
     # -- orders -------------------------------------------------------------------------------------------------
 
-    def _all_of(self, breaches: Breaches, wanted: Orders) -> _Order:
-        held = breaches.held
-        share = wanted.share[held.owner] if wanted.of_positions is None else wanted.of_positions
-        return _Order(held.rows, held.owner, held.instrument, -share * held.units)
-
-    def _orders(self, venue: Venue, breaches: Breaches, wanted: Orders, taking: np.ndarray) -> _Order:
+    def _orders(self, venue: Venue, breaches: Breaches, wanted: Orders, taking: np.ndarray) -> ClosingOrders:
         """What the engine wants closed, within the caps and the worst price an order accepts."""
         rules, state = venue.spec.liquidation, self.world.state
-        order = self._all_of(breaches, wanted)
+        order = closing_orders(breaches, wanted)
         cured = breaches.equity >= breaches.requirement  # by what its collateral brought
         order.change = np.where((taking | cured)[order.owner], 0.0, order.change)
         if rules.caps is not None:
@@ -218,34 +202,16 @@ class Liquidation:
         if rules.limit == "bankruptcy":
             # A second look at the price without the accounts it would bankrupt: they wait, or are taken over instead.
             for _ in range(2):
-                lost = self._loss(order, len(breaches.accounts), per_notional=False)
+                lost = expected_loss(self.market, order, len(breaches.accounts))
                 order.change = np.where((breaches.equity - lost < 0.0)[order.owner], 0.0, order.change)
         elif rules.limit != "market" and venue.row not in self._desks:
             worst = limit_prices(rules.limit, breaches)
             order.change = fill_within(self.market, order.instrument, order.change, worst)
         return order
 
-    def _loss(self, order: _Order, count: int, per_notional: bool = True) -> np.ndarray:
-        """What the orders together are expected to cost each account against the mark. [settlement asset, or 1]"""
-        state = self.world.state
-        distance = np.zeros(len(state.instruments.names))
-        units = np.bincount(order.instrument, weights=order.change, minlength=len(distance))
-        for k in np.flatnonzero(units):
-            net = float(units[k]) * self.market.usd_per_unit(int(k))
-            _, price, _ = self.market.price(int(k), self.market.takeable(int(k), net)[0])
-            gap = price - float(state.instruments.equity_price[k])
-            side = float(np.sign(net)) * float(state.instruments.sign[k])
-            distance[k] = max(0.0, side * gap) / float(state.instruments.mark[k])
-        value = np.abs(order.change) * state.instruments.mark[order.instrument]
-        loss = np.bincount(order.owner, weights=value * distance[order.instrument], minlength=count)
-        if not per_notional:
-            return loss
-        total = np.bincount(order.owner, weights=value, minlength=count)
-        return np.divide(loss, total, out=np.zeros(count), where=total > 0)
-
     # -- execution ----------------------------------------------------------------------------------------------
 
-    def _close(self, venue: Venue, breaches: Breaches, order: _Order) -> bool:
+    def _close(self, venue: Venue, breaches: Breaches, order: ClosingOrders) -> bool:
         """Execute the orders, take the fee from what equity is left, count; whether anything was executed."""
         world, state, rules = self.world, self.world.state, venue.spec.liquidation
         some = order.change != 0.0

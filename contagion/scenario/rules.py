@@ -68,7 +68,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "period_clawback": "contagion.allocation.haircuts:PeriodClawback",
         "balance_haircut": "contagion.allocation.haircuts:BalanceHaircut",
         "optimal_haircut": "contagion.allocation.haircuts:OptimalHaircut",
-        "open_interest_levy": "contagion.allocation.haircuts:OpenInterestLevy",
+        "open_interest_levy": "contagion.allocation.levy:OpenInterestLevy",
         "withdrawal_haircut": "contagion.allocation.withdrawals:WithdrawalHaircut",
         "token_dilution": "contagion.allocation.dilution:TokenDilution",
         "auto_deleverage": "contagion.allocation.positions:AutoDeleverage",

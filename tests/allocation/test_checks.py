@@ -11,8 +11,8 @@ from allocation_market import VENUE, build, position
 
 from contagion.allocation.candidates import fill_by_rank
 from contagion.allocation.cash import InsuranceFund, ProfitHaircut, VenueEquity
-from contagion.allocation.checks import check_losses
 from contagion.allocation.layer import Case, Layer, Payment
+from contagion.allocation.payment_checks import check_losses
 from contagion.allocation.positions import AutoDeleverage
 from contagion.errors import InvariantError
 from contagion.state.codes import Cause
