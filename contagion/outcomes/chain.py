@@ -33,9 +33,9 @@ class Failures:
 
     The cause of a failure is where the greatest loss so far lies: with an issuer whose claims it holds or has lent
     against, a borrower, a venue where it has margin, a market asset, a group of traders that left deficits, or with
-    what was taken from itself. Who stops paying, or trades low, without a material loss does so because of withdrawals; a
-    halt without either comes from outside. Losses count at market, before they are recognised; money that is stuck
-    with somebody who failed before counts in full for who cannot pay.
+    what was taken from itself. Who stops paying, or trades low, without a material loss does so because of
+    withdrawals; a halt without either comes from outside. Losses count at market, before they are recognised; money
+    that is stuck with somebody who failed before counts in full for who cannot pay.
     """
 
     def __init__(self, world: World) -> None:
