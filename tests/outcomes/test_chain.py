@@ -56,7 +56,7 @@ def test_who_pays_all_it_has_without_a_loss_fails_by_withdrawals():
 
 
 def test_a_lender_fails_by_its_borrower():
-    """A borrower with 100 loses 90 in default and pays 10 of the 80 it owes; the lender had 10 to lose, and lacks 70."""
+    """A borrower with 100 loses 90 in default and pays 10 of the 80 it owes: the lender lost 70 and had 10 to lose."""
     protocols = {
         "lender": {"kind": "bank", "deposits": 100.0, "equity": 10.0},
         "fund": {"kind": "fund_share", "deposits": 20.0, "redemption": "halted"},
