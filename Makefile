@@ -58,6 +58,7 @@ bench: $(VENV)/.ready
 
 validate: $(VENV)/.ready
 	@for name in $$($(VENV)/bin/contagion scenarios --names); do $(VENV)/bin/contagion validate $$name || exit $$?; done
+	@$(PY) notebooks/execute.py --check
 
 docs: $(VENV)/.ready
 	@$(PY) -m sphinx -W --keep-going -q -E -b html docs build/docs

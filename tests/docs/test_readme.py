@@ -64,7 +64,8 @@ def test_an_output_agrees_but_for_spaces_and_what_is_left_out() -> None:
     assert run_pages.agrees("$ contagion one\nfirst 1\nsecond 2\nthird 3\n", real)
     assert run_pages.agrees("$ contagion one\n...\nthird 3\n", real)
     assert run_pages.agrees("$ contagion one\nfirst 1\n...\n", real)
-    for wrong in ("$ contagion one\nfirst 1\nthird 3\n", "$ contagion one\n...\nthird 4\n", "first 1\n", "...\nird 3\n"):
+    wrong_ones = "$ contagion one\nfirst 1\nthird 3\n", "$ contagion one\n...\nthird 4\n", "first 1\n", "...\nird 3\n"
+    for wrong in wrong_ones:
         assert not run_pages.agrees(wrong, real)
 
 
