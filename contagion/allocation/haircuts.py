@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numba as nb
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from contagion.allocation.candidates import Candidates
 from contagion.allocation.layer import Case, Layer, Memory, Payment, Properties, last_step, steps_of
@@ -20,6 +20,7 @@ from contagion.allocation.shares import (
     worst_survivor,
 )
 from contagion.allocation.standing import equity_and_profit, settle_prices
+from contagion.errors import InputError
 from contagion.scenario.fields import Duration
 from contagion.state.world import Venue, World
 
@@ -53,6 +54,12 @@ class Haircut(Layer):
         ranking(name)
         return name
 
+    @model_validator(mode="after")
+    def _agree(self) -> Haircut:
+        if self.leverage_exponent and self.order != "pro_rata":
+            raise InputError("leverage_exponent", self.leverage_exponent, "0, or order: pro_rata beside it")
+        return self
+
     def what_can_be_cut(self, case: Case, columns: Candidates) -> np.ndarray:
         """The base of the cut, by account; may be negative. [USD]"""
         raise NotImplementedError
@@ -61,6 +68,8 @@ class Haircut(Layer):
         columns = case.index.everybody(case.venue.books)
         base = _within(self.what_can_be_cut(case, columns), columns.equity, columns.room("base"))
         limits = base if self.cap == 1.0 else np.multiply(self.cap, base, out=columns.room("limits"))
+        if self.leverage_exponent > 0.0:  # whose rate is zero has nothing to lose
+            limits = np.where(columns.leverage > 0.0, limits, 0.0)
         want = min(self.severity * case.need, float(limits.sum()))
         amounts = self.share(columns, base, limits, want)
         yield Payment(amounts, limits, accounts=columns.position, capacity=want)

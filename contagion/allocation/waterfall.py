@@ -157,8 +157,9 @@ class Waterfall(Settlement):
             case = self._case(venue, open_roots + own, lots)
             self.evidence.case += 1
             waits = self._run_layers(case)
-            if waits:
-                self.carried[venue.row] = case.roots[case.open > 0.0].tolist()
+            if waits:  # what a transfer cost the takeover account meanwhile waits, too
+                left = case.roots[case.open > 0.0].tolist()
+                self.carried[venue.row] = left + self._own_shortfalls(venue, takeovers, lots, left)
                 break
             self._leave_unallocated(case)
             open_roots = []

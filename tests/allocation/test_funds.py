@@ -131,6 +131,49 @@ def test_a_deficit_is_carried_to_the_close():
     assert market.waterfall.carried == {} and market.balance("takeover") == 0.0
 
 
+def test_what_a_transfer_costs_waits_with_the_deficit():
+    """The short closes 10 at 85, the mark before, with the mark at 90: 50 more are missing, and all wait for a close."""
+    haircut = ProfitHaircut(recognition="close", close_every=3)
+    layers = [("deleverage", AutoDeleverage(ranking="pro_rata", price="previous_mark")), ("haircut", haircut)]
+    market = two_longs(layers)
+    market.move(85.0)
+    market.waterfall.allocate()
+    market.move(90.0)
+    (root,) = market.take_over("first")
+    market.waterfall.allocate()
+    market.check()
+    assert market.waterfall.carried_by(VENUE) == pytest.approx(100.0)
+    for _ in range(2):
+        market.open_step()
+        market.waterfall.allocate()
+        market.check()
+    # Of its profit of 10 a unit 5 units are left: 50 for deficits of 50 and 50, and as much for nobody.
+    assert market.paid() == {
+        (payer, layer, deficit): pytest.approx(25.0)
+        for payer, layer in (("short", "haircut"), ("perp", "unallocated")) for deficit in (root, root + 1)
+    }  # fmt: skip
+
+
+def test_a_rate_by_leverage_leaves_those_without_positions():
+    """A trader that closed at a profit has no leverage: it pays nothing, and is not said to be able to."""
+    flat = Trader("flat", 100.0, [0.0], [100.0])
+    long = Trader("long", 50.0 - 1000.0, [10.0], [100.0])
+    layers = [("haircut", ProfitHaircut(base="window", leverage_exponent=2.0)), ("venue_equity", VenueEquity())]
+    market = build([long, flat], layers, [100.0], fund=0.0, equity=1000.0)
+    market.state.accounts.realised[market.account("flat")] = 80.0
+    market.move(90.0)
+    (root,) = market.take_over("long")
+    market.trade("rest", "takeover", 10.0, 90.0)
+    market.waterfall.allocate()
+    market.check()
+    assert market.paid() == {("perp", "venue_equity", root): pytest.approx(50.0)}
+
+
+def test_a_queue_has_no_rates():
+    with pytest.raises(ValueError, match="leverage_exponent"):
+        ProfitHaircut(order="bitmex", leverage_exponent=1.0)
+
+
 def test_a_profit_is_cut_once_whatever_comes_later():
     """The short is 15 * (94 - 90) = 60 up. It pays the 50 of the first; of the 25 of the second only the 10 left."""
     traders = [
