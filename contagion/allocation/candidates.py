@@ -15,6 +15,12 @@ from contagion.allocation.workspace import Workspace
 from contagion.state.codes import AccountFlag, InstrumentKind
 from contagion.state.tables import State
 
+COLUMNS = (
+    "account_notional", "account_profit", "cost", "equity", "leverage", "maintenance", "margin_ratio", "notional",
+    "position_leverage", "profit", "profit_share", "units", "wallet",
+)  # fmt: skip
+"""What a ranking can ask for."""
+
 EXCLUDED = int(AccountFlag.HOUSE | AccountFlag.BANKRUPT)
 
 

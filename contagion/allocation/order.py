@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contagion.allocation.backstop import BackstopVault
-from contagion.allocation.candidates import Candidates
+from contagion.allocation.candidates import COLUMNS
 from contagion.allocation.cash import DepositorWriteDown
 from contagion.allocation.clearing_house import Assessments, DefaulterFund, DefaultFund
 from contagion.allocation.funds import InsuranceFund, VenueEquity
@@ -53,10 +53,9 @@ def _check_columns(field: str, layer: Layer) -> None:
     name = getattr(layer, key, "")
     if ":" not in name:
         return
-    known = [column for column in dir(Candidates) if not column.startswith("_") and column != "score"]
     for column in ranking(name)[1]:
-        if column not in known:
-            raise InputError(f"{field}.{key}", name, f"a function of {', '.join(known)}; not of {column}")
+        if column not in COLUMNS:
+            raise InputError(f"{field}.{key}", name, f"a function of {', '.join(COLUMNS)}; not of {column}")
 
 
 def _leaves_nothing(earlier: Layer, later: Layer) -> bool:

@@ -154,7 +154,8 @@ class Waterfall(Settlement):
             own = self._own_shortfalls(venue, takeovers, lots, open_roots)
             if turn and not own:
                 break
-            case = self._case(venue, open_roots + own, lots)
+            # Units pass on once: what that cost is borne in money, or a rule's cap would be used again and again.
+            case = self._case(venue, open_roots + own, [] if turn else lots)
             self.evidence.case += 1
             waits = self._run_layers(case)
             if waits:  # what a transfer cost the takeover account meanwhile waits, too

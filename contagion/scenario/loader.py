@@ -16,7 +16,7 @@ from contagion.market.prices import EventPath
 from contagion.scenario.check import check
 from contagion.scenario.names import nearest
 from contagion.scenario.overrides import apply_overrides, resolve
-from contagion.scenario.preset import expand, preset_fields
+from contagion.scenario.preset import expand, preset_fields, preset_names, presets_of
 from contagion.scenario.rules import RuleSpec
 from contagion.scenario.schema import AnyProtocol, Scenario
 from contagion.scenario.yaml_file import read_yaml
@@ -171,6 +171,9 @@ def _expanded(data: dict[str, Any]) -> dict[str, Any]:
 def _with_preset(where: str, venue: Any, market: list[str], vault: str | None) -> Any:
     if not isinstance(venue, dict):
         return venue
+    name, fitting = venue.get("preset"), presets_of(where.split(".")[0])
+    if name in preset_names() and name not in fitting:
+        raise InputError(f"{where}.preset", name, f"one of {', '.join(fitting)}")
     try:
         return expand(venue, market, vault)
     except InputError as error:

@@ -40,6 +40,12 @@ def preset_fields(name: str) -> dict[str, dict[str, Any]]:
     }
 
 
+def presets_of(section: str) -> list[str]:
+    """Presets that fit ``exchanges`` or ``protocols``: only the latter have a design of liquidation."""
+    of_protocols = section == "protocols"
+    return [name for name in preset_names() if ("liquidation.design" in preset_fields(name)) == of_protocols]
+
+
 def preset_title(name: str) -> str:
     """Which venue and version a preset describes."""
     return _preset(name)["title"]

@@ -132,7 +132,7 @@ def test_a_deficit_is_carried_to_the_close():
 
 
 def test_what_a_transfer_costs_waits_with_the_deficit():
-    """The short closes 10 at 85, the mark before, with the mark at 90: 50 more are missing, and all wait for a close."""
+    """The short closes 10 at 85, the mark before; the mark is 90: 50 more are missing, and all wait for a close."""
     haircut = ProfitHaircut(recognition="close", close_every=3)
     layers = [("deleverage", AutoDeleverage(ranking="pro_rata", price="previous_mark")), ("haircut", haircut)]
     market = two_longs(layers)
@@ -151,6 +151,22 @@ def test_what_a_transfer_costs_waits_with_the_deficit():
     assert market.paid() == {
         (payer, layer, deficit): pytest.approx(25.0)
         for payer, layer in (("short", "haircut"), ("perp", "unallocated")) for deficit in (root, root + 1)
+    }  # fmt: skip
+
+
+def test_units_pass_on_once_in_a_round():
+    """A short of 15 gives a fifth, 3, at 85 with the mark at 90; the 15 that cost are not deleveraged again."""
+    adl = AutoDeleverage(ranking="pro_rata", price="previous_mark", cap=0.2)
+    market = two_longs([("deleverage", adl), ("venue_equity", VenueEquity())])
+    market.move(85.0)
+    market.waterfall.allocate()
+    market.move(90.0)
+    (root,) = market.take_over("first")
+    market.waterfall.allocate()
+    market.check()
+    assert market.units("short") == pytest.approx(-12.0) and market.units("takeover") == pytest.approx(7.0)
+    assert market.paid() == {
+        ("perp", "venue_equity", root): pytest.approx(50.0), ("perp", "venue_equity", root + 1): pytest.approx(15.0),
     }  # fmt: skip
 
 

@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contagion.allocation import rankings
-from contagion.allocation.candidates import PositionIndex, account_columns, account_equity, fill_by_rank
+from contagion.allocation.candidates import (
+    COLUMNS,
+    Holders,
+    PositionIndex,
+    account_columns,
+    account_equity,
+    fill_by_rank,
+)
+from contagion.allocation.order import check_waterfall
+from contagion.allocation.positions import AutoDeleverage
 from contagion.errors import InputError
 
 
@@ -112,3 +121,20 @@ def test_candidates_agree_with_plain_python(seed, side, price):
     everybody = account_columns(market.state, [0])
     assert everybody.equity == pytest.approx([market.equity(market.names[row]) for row in everybody.position])
     assert account_equity(market.state, everybody.position) == pytest.approx(everybody.equity)
+
+
+def by_equity_and_profit(equity, account_profit, units):
+    return equity + account_profit + 0.0 * units
+
+
+def by_age(age):
+    return age
+
+
+def test_a_ranking_of_ones_own_asks_for_what_is_known():
+    for name in COLUMNS:
+        assert hasattr(Holders, name) or name == "equity"
+    mine = AutoDeleverage(ranking="test_rankings:by_equity_and_profit")
+    check_waterfall("waterfall", ["auto_deleverage"], [mine])
+    with pytest.raises(InputError, match="not of age"):
+        check_waterfall("waterfall", ["auto_deleverage"], [AutoDeleverage(ranking="test_rankings:by_age")])

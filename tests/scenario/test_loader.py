@@ -71,6 +71,12 @@ def test_preset_under_what_the_scenario_says():
     assert listed.liquidation.engine.name == "partial"
 
 
+@pytest.mark.parametrize(("section", "preset"), [("exchanges", "aave_v3"), ("protocols", "binance")])
+def test_a_preset_of_another_kind_of_venue_is_named(section, preset):
+    with pytest.raises(InputError, match=rf"{section}.v.preset: got '{preset}'; accepted: one of "):
+        load_scenario({"name": "x", section: {"v": {"preset": preset}}})
+
+
 def test_every_preset_field_is_known_to_the_schema_and_says_where_it_is_from():
     for name in preset_names():
         fields = preset_fields(name)
