@@ -66,12 +66,13 @@ class Failures:
         state = self.world.state
         self._disclosure = Disclosure(self.world)
         self._fundamental = state.assets.fundamental.copy()
+        self._floor = (1.0 - LOSS) * self._fundamental[self._claims]
         self._index = state.assets.index.copy()
         self._units = state.holdings.units.copy()
         self._margin = {row: self._margin_of(row) for row in self._watched.tolist()}
 
     def step(self) -> None:
-        """Note who failed in this step; about two microseconds where nobody did."""
+        """Note who failed in this step."""
         state, found = self.world.state, []
         status = state.agents.status[self._watched]
         if (status != self._status).any():
@@ -91,7 +92,7 @@ class Failures:
             self._roots = len(roots)
         if len(self._claims):
             assets = state.assets
-            less = assets.fundamental[self._claims] < (1.0 - LOSS) * self._fundamental[self._claims]
+            less = assets.fundamental[self._claims] < self._floor
             gap = assets.market[self._claims] < (1.0 - GAP) * assets.redemption[self._claims]
             for kind, now, before in ((WORTH_LESS, less, self._less), (BELOW_VALUE, gap, self._gap)):
                 if (now & ~before).any():
