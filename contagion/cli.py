@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contagion.commands import Interrupted, analysis, experiments, reports
+from contagion.commands import Interrupted, ScenarioName, analysis, bundled_names, experiments, reports
 from contagion.errors import ContagionError, InputError
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-ScenarioName = Annotated[str, typer.Argument(metavar="SCENARIO", help="A bundled name, or the path of a YAML file.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Override a field: assets.ETH.volatility=0.9"),
@@ -118,7 +117,11 @@ def scenarios(names: Annotated[bool, typer.Option("--names", help="Names only, o
 @app.command()
 def show(
     scenario: Annotated[
-        str, typer.Argument(metavar="SCENARIO", help="A bundled name, the path of a YAML file, or preset:NAME.")
+        str,
+        typer.Argument(
+            metavar="SCENARIO", help="A bundled name, the path of a YAML file, or preset:NAME.",
+            autocompletion=bundled_names,
+        ),
     ],
     settings: Settings = None,
 ) -> None:

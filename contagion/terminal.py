@@ -54,7 +54,7 @@ def stderr() -> Console:
 
 
 @contextmanager
-def progress_bar(label: str, quiet: bool = False) -> Iterator[Progress]:
+def progress_bar(label: str, quiet: bool = False, unit: str = "steps") -> Iterator[Progress]:
     """A bar with rate and remaining time on standard error; silent when that is not a terminal, or `quiet`."""
     console = stderr()
     if quiet or not console.is_terminal:
@@ -77,7 +77,7 @@ def progress_bar(label: str, quiet: bool = False) -> Iterator[Progress]:
             if now - drawn < 0.05 and done < total:  # a small model makes thousands of steps a second
                 return
             drawn = now
-            bar.update(task, completed=done, total=total, rate=f"{done / max(now - start, 1e-9):,.0f} steps/s")
+            bar.update(task, completed=done, total=total, rate=f"{number(done / max(now - start, 1e-9))} {unit}/s")
 
         yield advance
 

@@ -15,7 +15,7 @@ import pytest
 from contagion.cli import main
 from contagion.errors import InputError
 from contagion.results import RunResult, describe_run, load
-from contagion.terminal import WIDTH, amount, payer_type, progress_bar, stdout, summary
+from contagion.terminal import WIDTH, amount, cut, payer_type, progress_bar, stdout, summary
 
 # Two accounts end 70 and 30 below zero. The fund bears 40 and two winners 35 of it; 25 is left.
 LEDGER = pd.DataFrame(
@@ -394,3 +394,35 @@ def test_progress_shows_rate_and_ends_complete(
     with progress_bar("tiny", quiet=True) as progress:
         progress(250, 250)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [("ru", "run"), ("run quick", "quickstart"), ("compare octo", "october_2025"), ("run --js", "--json")],
+)
+def test_a_shell_completes_commands_options_and_scenarios(words: str, offered: str) -> None:
+    place = str(len(words.split()))
+    asked = {"_CONTAGION_COMPLETE": "complete_bash", "COMP_WORDS": f"contagion {words}", "COMP_CWORD": place}
+    script = [sys.executable, "-c", "import sys; from contagion.cli import main; sys.exit(main([]))"]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=60, env=os.environ | asked)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert offered in done.stdout.split()
+
+
+def test_modules_of_rules_are_found_in_the_folder_of_the_command(tmp_path: Path) -> None:
+    (tmp_path / "rules_of_the_folder.py").write_text(
+        "from contagion.allocation.funds import VenueEquity\nclass Own(VenueEquity): pass\n"
+    )
+    setting = 'exchanges.perp.waterfall=["rules_of_the_folder:Own"]'
+    script = "import sys; sys.path = [place for place in sys.path if place]; from contagion.cli import main; "
+    script += f"sys.exit(main(['validate', 'quickstart', '--set', {setting!r}]))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [("short", 8, "short"), ("exchanges.perp.fund.size=5", 8, "….size=5"), ("a longer fund", 8, "a longe…")],
+)
+def test_a_long_name_keeps_what_tells_it_apart(text: str, width: int, shown: str) -> None:
+    assert cut(text, width) == shown

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from contagion.commands import Interrupted
+from contagion.commands import Interrupted, ScenarioName, bundled_names
 from contagion.errors import ContagionError, InputError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Tables as JSON instead of text.")]
@@ -27,7 +27,11 @@ def add_to(app: typer.Typer) -> None:
 
 def compare(
     scenario: Annotated[
-        str, typer.Argument(metavar="SCENARIO", help="A scenario, an experiment file, or the folder of a sweep.")
+        str,
+        typer.Argument(
+            metavar="SCENARIO", help="A scenario, an experiment file, or the folder of a sweep.",
+            autocompletion=bundled_names,
+        ),
     ],
     policies: Annotated[
         str | None, typer.Option(metavar="FILE", help="YAML: a name for each policy, and the fields it sets.")
@@ -90,7 +94,7 @@ def sensitivity(
 
 
 def frontier(
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A bundled name, or the path of a YAML file.")],
+    scenario: ScenarioName,
     shock: Annotated[str, typer.Option(metavar="PATH", help="A number of the scenario: shocks.0.size")],
     between: Annotated[tuple[float, float], typer.Option(metavar="MILD HARSH", help="Its range.")],
     outcome: Annotated[str, typer.Option(metavar="NAME", help="What breaks, of docs/outcomes.md.")] = "venues_failed",
@@ -100,15 +104,18 @@ def frontier(
     tolerance: Annotated[float | None, typer.Option(help="How close; 1% of the range if not given.")] = None,
     csv: Annotated[str | None, typer.Option(metavar="FILE", help="Write a row per world there.")] = None,
     workers: Workers = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Find in each world the smallest shock at which the first venue fails, by bisection."""
     from contagion.experiment.frontier import frontier as search
+    from contagion.terminal import progress_bar
 
-    found = search(
-        scenario, shock, between, outcome, threshold=threshold, worlds=worlds, seed=seed, tolerance=tolerance,
-        workers=workers,
-    )  # fmt: skip
+    with progress_bar(Path(scenario).stem, quiet, "worlds") as progress:
+        found = search(
+            scenario, shock, between, outcome, threshold=threshold, worlds=worlds, seed=seed, tolerance=tolerance,
+            workers=workers, progress=progress,
+        )  # fmt: skip
     if csv is not None:
         try:
             found.worlds.to_csv(csv, index=False, lineterminator="\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import operator
 import re
 import sys
@@ -40,6 +41,7 @@ def sweep(
     resume: Annotated[bool, typer.Option("--resume", help="Go on in a folder of a changed experiment.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Repeat runs that failed before.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary: the folder only.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Folder, runs and failures as JSON.")] = False,
 ) -> None:
     """Run an experiment; what is done already is not repeated, so a sweep that was stopped goes on."""
     from contagion.experiment.sweeps import folder_of
@@ -52,6 +54,9 @@ def sweep(
         )
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted; runs that are done are in {folder}, the same command goes on") from None
+    if as_json:
+        typer.echo(json.dumps({"folder": str(found.folder), "runs": len(found.runs), "failed": len(found.failures)}))
+        return
     if quiet:
         typer.echo(found.folder)
         return
@@ -72,6 +77,7 @@ def results(
         list[str] | None, typer.Option(metavar="CONDITION", help="Rows to keep: 'policy=none', 'deficit>1e6'.")
     ] = None,
     failures: Annotated[bool, typer.Option("--failures", help="Runs that failed instead.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The rows as JSON.")] = False,
 ) -> None:
     """List, filter and export the runs of a sweep; rows always come in the same order."""
     from contagion.experiment.store import open_results
@@ -80,7 +86,9 @@ def results(
     frame = found.failures if failures else found.runs
     for condition in where or ():
         frame = frame[_holds(frame, condition)]
-    if csv == "-":
+    if as_json:
+        typer.echo(frame.to_json(orient="records", double_precision=15))
+    elif csv == "-":
         frame.to_csv(sys.stdout, index=False, lineterminator="\n")
     elif csv is not None:
         try:

@@ -8,7 +8,7 @@ larger one does not is reported.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -125,6 +125,7 @@ def frontier(
     confidence: float = 0.95,
     workers: int | None = None,
     executor: Executor | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Frontier:
     """Find in each world the smallest shock at which an outcome reaches a threshold.
 
@@ -144,6 +145,8 @@ def frontier(
         How close to bracket the frontier; a hundredth of the range if not given. In the unit of the shock.
     workers
         Processes; 1 makes all runs in this one.
+    progress
+        Called with worlds done and worlds in all.
 
     Raises
     ------
@@ -164,7 +167,10 @@ def frontier(
     seeds = [content_key("seed of a world", seed, world) >> (64 - SEED_BITS) for world in range(worlds)]
     _require_outcome(base, outcome, seeds[0])
     search = partial(world_frontier, base.model_dump(mode="json"), shock, (start, end), outcome, threshold, tolerance)
-    rows = _map(search, seeds, workers, executor)
+    rows = []
+    for row in _map(search, seeds, workers, executor):
+        rows.append(row)
+        progress(len(rows), worlds)
     table = pd.DataFrame([{"world": world, **row} for world, row in enumerate(rows)])
     return Frontier(table, shock, (start, end), outcome, threshold, confidence)
 
@@ -229,13 +235,17 @@ def _require_outcome(base: Scenario, outcome: str, seed: int) -> None:
         raise InputError("outcome", outcome, f"an outcome of this scenario (docs/outcomes.md){near}")
 
 
-def _map(search: Callable, seeds: list[int], workers: int | None, executor: Executor | None) -> list[dict[str, Any]]:
+def _map(
+    search: Callable, seeds: list[int], workers: int | None, executor: Executor | None
+) -> Iterator[dict[str, Any]]:
     if workers == 1 and executor is None:
-        return [search(seed) for seed in seeds]
+        yield from map(search, seeds)
+        return
     with ExitStack() as closing:
         if executor is not None:
             pool = GivenPool(executor, workers)
         else:
             pool = LocalPool(workers)
             closing.callback(pool.close)
-        return [future.result() for future in [pool.submit(search, seed) for seed in seeds]]
+        for future in [pool.submit(search, seed) for seed in seeds]:
+            yield future.result()
