@@ -9,6 +9,7 @@ import numpy as np
 from contagion.errors import InputError
 from contagion.network.clearing import Clearing, rogers_veraart
 from contagion.protocols import verbs
+from contagion.state.bookkeeper import Bookkeeper
 from contagion.state.codes import AgentKind, Cause
 from contagion.state.world import World
 
@@ -21,8 +22,8 @@ class Credit:
 
     What a borrower can pay with is its cash, and an issuer of claims first sells or redeems what it needs to pay; an
     exchange pays from what exceeds its customers' account equity, so custody never pays the venue's own debt. A
-    protocol pays from all its cash: loans rank before claims. Until due a
-    loan counts at face.
+    protocol pays from all its cash: loans rank before claims. Outside pays what it owes. Until due a loan counts at
+    face.
 
     Attributes
     ----------
@@ -63,7 +64,7 @@ class Credit:
         agents, liabilities = _network(loans.borrower[rows], loans.lender[rows], loans.face[rows])
         cash_rate, claim_rate = float(loans.recovery_cash[rows[0]]), float(loans.recovery_claims[rows[0]])
         for _ in agents:  # what one raises may be all that another is short of
-            means = np.array([self._means(int(agent)) for agent in agents])
+            means = np.array([self._means(int(agent), owed) for agent, owed in zip(agents, liabilities.sum(1), strict=True)])
             self.clearing = rogers_veraart(liabilities, means, alpha=cash_rate, beta=claim_rate)
             short = liabilities.sum(axis=1) - means - liabilities.T @ self.clearing.recovery
             if raise_cash is None or not any(
@@ -75,7 +76,9 @@ class Credit:
             self._book(rows, agents, means, liabilities)
         return final
 
-    def _means(self, agent: int) -> float:
+    def _means(self, agent: int, due: float) -> float:
+        if agent == verbs.OUTSIDE:
+            return due  # what is not modelled does not default
         state = self.world.state
         cash = float(state.agents.cash[agent])
         if state.agents.kind[agent] == AgentKind.EXCHANGE:
@@ -93,7 +96,7 @@ class Credit:
             borrower = node[int(loans.borrower[row])]
             face = float(loans.face[row])
             paid = face * float(clearing.recovery[borrower])
-            verbs.settle_loan(books, int(row), paid)
+            settle_loan(books, int(row), paid)
             world.count("loans_unpaid", face - paid)
         for order in np.flatnonzero(clearing.defaulted):
             agent = int(agents[order])
@@ -107,6 +110,18 @@ class Credit:
                 books.pay(Cause.DEFAULT_COST, verbs.OUTSIDE, agent, -lost)
             world.state.agents.status[agent] |= DEFAULTED
             world.count("credit_defaults")
+
+
+def settle_loan(books: Bookkeeper, loan: int, paid: float) -> None:
+    """A due loan is paid as far as the borrower can; the rest is forgiven, a row from lender to borrower."""
+    loans = books.state.loans
+    lender, borrower, face = int(loans.lender[loan]), int(loans.borrower[loan]), float(loans.face[loan])
+    if paid >= face * (1.0 - 1e-12):
+        paid = face
+    books.pay(Cause.LOAN_PAYMENT, borrower, lender, paid)
+    books.book(Cause.LOAN_DISCHARGE, lender, borrower, paid)
+    books.book(Cause.FORGIVEN_DEBT, lender, borrower, face - paid)
+    loans.face[loan] = 0.0
 
 
 def _network(borrower: np.ndarray, lender: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -91,6 +91,9 @@ OUTSIDE_CAUSES = frozenset(
         Cause.WITHDRAWAL,  # outside holds claims, and may redeem and buy them
         Cause.REDEEMED,
         Cause.ISSUED,
+        Cause.LOAN_PAYMENT,  # outside may have lent, and may owe
+        Cause.LOAN_DISCHARGE,
+        Cause.FORGIVEN_DEBT,
     }
 )
 """The closed list of reasons for which value may enter or leave the modelled system."""

@@ -81,6 +81,22 @@ def test_exchange_does_not_pay_its_debts_from_custody():
     assert world.counters["loans_unpaid"] == pytest.approx(150.0)
 
 
+@pytest.mark.parametrize(
+    ("cash", "face", "kept"),
+    [(1e7, [2e7, 2e7, 2e7], 0.7), (7.0, [28.0, 9.31, 9.31, 9.38], 0.9), (13.0, [52.0, 17.29, 17.29, 17.42], 0.7)],
+)
+def test_the_rounding_of_payments_leaves_no_cash_below_zero(cash, face, kept):
+    """What leaves in a default is what the payments left, to the last bit: their sum differs from it by rounding."""
+    loans = [(order, 0, amount, 1) for order, amount in enumerate(face, start=1)]
+    world = firms([cash] + [0.0] * len(face), loans, recovery_cash=kept, recovery_claims=kept)
+    world.step = 1
+    assert Credit(world).settle(final=True)
+    audit(world)
+    assert cash_of(world, 1) == [0.0]
+    ((_, _, cost),) = rows(world, Cause.DEFAULT_COST)
+    assert cost == pytest.approx((1 - kept) * cash)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     cash=st.lists(st.floats(0.0, 10.0), min_size=2, max_size=5),

@@ -43,6 +43,16 @@ def test_without_a_term_it_falls_due_once():
     assert outcomes.get("loans_unpaid", 0.0) == 0.0  # paid at step 2, before the theft
 
 
+def test_outside_lends_and_owes():
+    """The fund has 700 of 1,000 that it owes outside; a loan to outside is paid in full. Thefts went outside, too."""
+    _, outcomes = chain("none", lender="outside", term=None, due=4)
+    assert outcomes["loans_unpaid"] == pytest.approx(300.0)
+    assert outcomes["gain.outside"] == pytest.approx(800.0 - 300.0)
+    assert outcomes["gain.protocols"] == pytest.approx(-500.0)
+    _, paid = chain("none", lender="desk", borrower="outside", term=None, due=4)
+    assert paid["gain.outside"] == pytest.approx(500.0) and paid["loans_unpaid"] == 0.0
+
+
 def test_a_worried_lender_calls():
     """Seen at step 3, due a step later in place of step 99."""
     _, outcomes = chain("positions", due=99, term=None, notice=1)
