@@ -23,7 +23,8 @@ money = st.sampled_from([0.0, 0.01, 5e3, 1e5])
 
 
 DESIGNS = (
-    {"design": "close_factor", "small_position": 2e3, "least_left": 1e3, "protocol_share": 0.1}, "compound_v2", "absorb",
+    {"design": "close_factor", "small_position": 2e3, "least_left": 1e3, "protocol_share": 0.1},
+    "compound_v2", "absorb",
     {"design": "absorb", "target_reserves": 1e3}, "incentive_by_threshold", "health_discount",
     {"design": "health_discount", "target_health": 1.1},
 )  # fmt: skip
@@ -151,8 +152,10 @@ def scenarios(draw) -> dict[str, Any]:
             "liquidation": draw(st.sampled_from(DESIGNS)),
         }
         if draw(st.booleans()):
-            protocols["curated"] = {"kind": "curated_vault", "deposits": 6e4, "caps": {"pool": 5e4}, "idle": 0.1,
-                                    "supply_queue": ["pool"], "flees_at": draw(st.sampled_from([None, 0.02]))}  # fmt: skip
+            protocols["curated"] = {
+                "kind": "curated_vault", "deposits": 6e4, "caps": {"pool": 5e4}, "idle": 0.1,
+                "supply_queue": ["pool"], "flees_at": draw(st.sampled_from([None, 0.02])),
+            }  # fmt: skip
         protocols["upper"] = {"kind": "vault", "deposits": 9e4, "holds": {"pool": 4e4, "ETH": 5e3}}
     traders: list[dict[str, Any]] = []
     for name in venues:

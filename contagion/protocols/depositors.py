@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,13 @@ def leaving_share(world: World) -> float:
     return 1.0 - 0.5 ** (world.dt_years * 8760.0)
 
 
+def depth_of(world: World, venue: Venue) -> float | None:
+    """Depth of the market of a venue's claim; none where there is none, any where a pool of coins prices it. [USD]"""
+    if any(venue.name in getattr(other.spec, "prices", ()) for other in world.venues.values()):
+        return math.inf
+    return venue.spec.turnover.depth if isinstance(venue.spec, Issuer) else None
+
+
 class Line:
     """The holders of one claim, and the queue of those who asked.
 
@@ -52,6 +60,7 @@ class Line:
         self.open = not (isinstance(spec, Issuer) and spec.redemption == "halted")
         self.exit: Exit = getattr(spec, "exit", Exit())
         self.turnover = spec.turnover if isinstance(spec, Issuer) else Turnover()
+        self.depth = depth_of(world, venue)
         terms = {verbs.OUTSIDE: DepositorTerms(fraction=leaving_share(world))}
         for group in groups_of(world, "Depositor"):
             terms |= dict.fromkeys(range(group.agents.start, group.agents.stop), group.rule)
@@ -208,7 +217,7 @@ class Line:
 
     def sell_instead(self, market: ClaimMarket) -> None:
         """Frightened holders who still wait sell part of it to outside; who buys outside is not afraid."""
-        depth, share = self.turnover.depth, self.turnover.sells
+        depth, share = self.depth, self.turnover.sells
         waiting = (self.frightened >= 0)[self.requests.holder]
         units = np.where(waiting, share * self.requests.units, 0.0)
         wanted = float(units.sum())

@@ -52,7 +52,7 @@ class Disclosure:
                 worth -= self.expected_loss(venue.row) / line.supply()
             before = self._backing[venue.row]
             return max(line.loss(), 1.0 - max(0.0, worth) / before if before > 0.0 else 0.0)
-        traded = 1.0 - math.exp(-float(state.assets.discount[line.asset])) if line.turnover.depth else 0.0
+        traded = 1.0 - math.exp(-float(state.assets.discount[line.asset])) if line.depth else 0.0
         if shows == "none":
             if state.agents.status[venue.row] & ILLIQUID:
                 return 1.0

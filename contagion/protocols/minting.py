@@ -82,18 +82,6 @@ def seize(books: Bookkeeper, position: int, taker: int, units: float) -> float:
     return value
 
 
-def seize_and_sell(books: Bookkeeper, position: int, keeper: int, units: float, price: float) -> float:
-    """A keeper takes collateral and sells it to outside in the same breath; the proceeds. [USD]"""
-    owner, pool, _ = _place(books, position)
-    asset = int(books.state.instruments.asset[books.state.positions.instrument[position]])
-    value = -_change_units(books, position, -units)
-    books.move_units(pool, OUTSIDE, asset, units)
-    books.book(Cause.SEIZURE, owner, keeper, value)
-    books.book(Cause.SPOT_DELIVERY, keeper, OUTSIDE, value)
-    books.pay(Cause.SPOT_SALE, OUTSIDE, keeper, units * price)
-    return units * price
-
-
 def hand_back(books: Bookkeeper, position: int, units: float) -> None:
     """Collateral out of an account into its owner's hands."""
     post_collateral(books, position, -units)

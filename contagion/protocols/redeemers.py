@@ -23,7 +23,7 @@ class Arbitrage:
 
     def run(self, line: Line, pays: bool) -> None:
         """Buy and ask for redemption, or issue and sell, whichever gains. `pays`: the issuer pays at all."""
-        depth = line.turnover.depth
+        depth = line.depth
         if depth is None:
             return
         assets = self.world.state.assets

@@ -244,46 +244,36 @@ def cover(books: Bookkeeper, position: int, payer: int, amount: float) -> None:
     books.book(Cause.REPAYMENT, pool, owner, worth)
 
 
-def repay_and_seize(
-    books: Bookkeeper, debt: int, collateral: int, keeper: int, repaid: float, seized: float, price: float, *,
-    fund: int = -1, fee: float = 0.0,
-) -> float:  # fmt: skip
-    """A keeper repays a borrower's debt, takes collateral for it and sells that to outside in the same breath.
-
-    The pool is the conduit: its cash rises by what is repaid, its custody falls by what is seized.
+def seize_and_sell(
+    books: Bookkeeper, position: int, keeper: int, units: float, price: float, *, fund: int = -1, fee: float = 0.0
+) -> float:
+    """A keeper takes collateral for what it repaid, and sells it to outside in the same breath.
 
     Parameters
     ----------
-    debt, collateral : int
-        Rows of Positions of one account.
-    repaid : float
-        Cash from the keeper. [USD]
-    seized : float
+    units : float
         Collateral taken. [units]
     price : float
         What the sale gets. [USD per unit]
     fund, fee : int, float
-        Agent that gets part of what is seized, in kind, and how much. [units]
+        Agent that gets part of what is taken, in kind, and how much. [units]
 
     Returns
     -------
     float
         Proceeds of the sale. [USD]
     """
-    state = books.state
-    borrower, pool, _ = _place(books, debt)
-    asset = int(state.instruments.asset[state.positions.instrument[collateral]])
-    cover(books, debt, keeper, repaid)
-    value = -_change_units(books, collateral, -seized)
+    borrower, pool, _ = _place(books, position)
+    asset, value = _asset(books, position), -_change_units(books, position, -units)
     if fee > 0.0:
         books.move_units(pool, fund, asset, fee)
-        books.book(Cause.LIQUIDATION_FEE, borrower, fund, value * fee / seized)
-        value, seized = value * (1.0 - fee / seized), seized - fee
-    books.move_units(pool, OUTSIDE, asset, seized)
+        books.book(Cause.LIQUIDATION_FEE, borrower, fund, value * fee / units)
+        value, units = value * (1.0 - fee / units), units - fee
+    books.move_units(pool, OUTSIDE, asset, units)
     books.book(Cause.SEIZURE, borrower, keeper, value)
     books.book(Cause.SPOT_DELIVERY, keeper, OUTSIDE, value)
-    books.pay(Cause.SPOT_SALE, OUTSIDE, keeper, seized * price)
-    return seized * price
+    books.pay(Cause.SPOT_SALE, OUTSIDE, keeper, units * price)
+    return units * price
 
 
 def write_off(books: Bookkeeper, account: int) -> int:
@@ -302,18 +292,3 @@ def write_off(books: Bookkeeper, account: int) -> int:
     root = books._close_out(account, owner, venue, equity)
     state.accounts.flags[account] |= AccountFlag.CLOSED
     return root
-
-
-# -- credit ---------------------------------------------------------------------------------------------------------
-
-
-def settle_loan(books: Bookkeeper, loan: int, paid: float) -> None:
-    """A due loan is paid as far as the borrower can; the rest is forgiven, a row from lender to borrower."""
-    loans = books.state.loans
-    lender, borrower, face = int(loans.lender[loan]), int(loans.borrower[loan]), float(loans.face[loan])
-    if paid >= face * (1.0 - 1e-12):
-        paid = face
-    books.pay(Cause.LOAN_PAYMENT, borrower, lender, paid)
-    books.book(Cause.LOAN_DISCHARGE, lender, borrower, paid)
-    books.book(Cause.FORGIVEN_DEBT, lender, borrower, face - paid)
-    loans.face[loan] = 0.0

@@ -118,14 +118,15 @@ class BalanceSheets:
                 continue
             owed, held = self._owed(row), float(self._units_held()[claim])
             if held > owed * (1.0 + 1e-12):
-                where = f"protocols.{self.layout.names[row]}"
-                raise InputError(where, f"{held:g} USD of its claim held", f"at most {owed:g} USD, what borrowers owe")
+                where, reserve = f"protocols.{self.layout.names[row]}", spec.reserve.size
+                held_by = f"{held:g} USD of its claim, {reserve:g} of them in reserve.size"
+                raise InputError(where, held_by, f"at most {owed:g} USD, what borrowers owe: they mint what there is")
             self.hold(0, claim, max(0.0, owed - held))
 
     def _owed(self, row: int) -> float:
         """What borrowers of a pool owe it. [USD]"""
         instruments, debt = self.layout.instruments, self.layout.debt_row[row]
-        return float(-instruments.customer_units[debt] * instruments.mark[debt])
+        return float(abs(instruments.customer_units[debt]) * instruments.mark[debt])
 
     def _units_held(self) -> np.ndarray:
         """Units of every asset in anybody's hands or accounts, shape (n_assets,)."""

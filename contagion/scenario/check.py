@@ -95,6 +95,11 @@ def _check_exchange(where: str, name: str, exchange: Exchange, scenario: Scenari
 def _check_issuer(where: str, issuer: Issuer, others: list[str], scenario: Scenario) -> None:
     for asset in issuer.holds:
         _known(f"{where}.holds", asset, others)
+    makers = [spec for spec in scenario.protocols.values() if isinstance(spec, AutomatedMaker)]
+    priced = any(where.partition(".")[2] in maker.prices for maker in makers)
+    if issuer.turnover.sells > 0.0 and issuer.turnover.depth is None and not priced:
+        accepted = "0, or a depth of the market it is sold in, or an automated market maker that prices it"
+        raise InputError(f"{where}.turnover.sells", issuer.turnover.sells, accepted)
     if isinstance(issuer, Vault) and issuer.backs is not None:
         _known(f"{where}.backs", issuer.backs, scenario.exchanges)
     if isinstance(issuer, CuratedVault):

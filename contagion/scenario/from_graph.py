@@ -9,10 +9,11 @@ from typing import Any
 import networkx as nx
 
 from contagion.errors import InputError
-from contagion.network.exposures import exposure_amount
 from contagion.network.generators import generate_graph
 from contagion.network.io import read_graph
 from contagion.scenario.assemble import assemble
+from contagion.scenario.debt_positions import CollateralisedDebt
+from contagion.scenario.graph_issuers import issuer_of, vault_of
 from contagion.scenario.graph_traders import trader_of
 from contagion.scenario.issuers import Issuer, Vault
 from contagion.scenario.layout import FUND_NAME, RESERVE_NAME
@@ -66,7 +67,8 @@ def scenario_from_graph(graph: nx.MultiDiGraph, base: Scenario | Mapping[str, An
     - ``potential``: follows from positions; not read.
 
     Exchanges and protocols that the base declares under the name of a node keep the base's rules; others have the
-    defaults of the schema. Issuers of a kind other than vault also keep the base's equity and market assets. ``cash``
+    defaults of the schema. Issuers of a kind other than vault also keep the base's equity and market assets, and the
+    coins of an automated market maker belong to outside as far as nobody in the graph has claims on them. ``cash``
     of a vault or trader node is what it has in hand [USD]; a vault's is otherwise what was paid in and is not invested.
     A vault's ``redemption`` is ``open`` or ``halted``. Market makers and keepers of the base stay where their venues
     are in the graph and no node belongs to their group. Its other venues, protocols, traders and loans don't.
@@ -85,7 +87,7 @@ def scenario_from_graph(graph: nx.MultiDiGraph, base: Scenario | Mapping[str, An
         A node or edge that no scenario can say, or something that neither the graph nor the base says.
     """
     base, shocks = _base(base)
-    parts = _Parts(graph, base)
+    parts = Parts(graph, base)
     data = base.model_dump(mode="json") | {"shocks": shocks}
     data["exchanges"] = {name: parts.exchange(name) for name in parts.of_kind("exchange")}
     data["protocols"] = {name: parts.protocol(name) for name in parts.of_kind("protocol")}
@@ -117,7 +119,7 @@ def _base(base: Scenario | Mapping[str, Any] | str | None) -> tuple[Scenario, li
     return scenario, scenario.model_dump(mode="json")["shocks"]
 
 
-class _Parts:
+class Parts:
     """Nodes by kind and edges by node."""
 
     def __init__(self, graph: nx.MultiDiGraph, base: Scenario) -> None:
@@ -142,7 +144,7 @@ class _Parts:
         edges = self.graph.in_edges(node, data=True)
         return sum(data["amount"] for _, _, data in edges if _is_loan(data) and self._due(data) <= self.base.steps)
 
-    def _total(self, node: str, *kinds: str, creditor: str | None = None) -> float:
+    def total(self, node: str, *kinds: str, creditor: str | None = None) -> float:
         return sum(
             data["amount"] for source, _, data in self.graph.in_edges(node, data=True)
             if data["kind"] in kinds and creditor in (None, source)
@@ -175,7 +177,8 @@ class _Parts:
         ends = self.kind[creditor], self.kind[debtor]
         accepted, fits = {
             "deposit": ("from a trader, a vault or outside to a protocol",
-                        ends[0] in ("trader", "protocol", OUTSIDE) and ends[1] == "protocol"),
+                        (ends[0] in ("trader", "protocol", OUTSIDE) and ends[1] == "protocol")
+                        or (creditor == f"{debtor}/{RESERVE_NAME}" and self._mints(debtor))),
             "margin": ("from a trader to an exchange or lending pool",
                        ends[0] == "trader" and (ends[1] == "exchange" or self._is_pool(debtor))),
             "backstop": ("from a vault to an exchange, or from venue/insurance_fund or pool/reserve to its own",
@@ -191,6 +194,9 @@ class _Parts:
     def _is_pool(self, node: str) -> bool:
         return isinstance(self.base.protocols.get(node), LendingPool)
 
+    def _mints(self, node: str) -> bool:
+        return isinstance(self.base.protocols.get(node), CollateralisedDebt)
+
     # -- venues -------------------------------------------------------------------------------------------------
 
     def exchange(self, name: str) -> dict[str, Any]:
@@ -200,14 +206,18 @@ class _Parts:
             raise InputError(f"exchanges.{name}.contracts", None, "contracts, or market assets, in the base scenario")
         data = spec.model_dump(mode="json") | {"lent_to": None, "reserve_ratio": 1.0}
         data["insurance_fund"] = {"size": self._fund_size(f"{name}/{FUND_NAME}", spec.insurance_fund.size)}
-        for vault in [node for node in self.of_kind("protocol") if name in dict(self._backed(node))]:
+        for vault in [node for node in self.of_kind("protocol") if name in dict(self.backed(node))]:
             _add_backstop(data["waterfall"], vault)
         known = set(self.of_kind("protocol"))
         data["waterfall"] = [layer for layer in data["waterfall"] if layer.get("vault") in {None, *known}]
         return data
 
     def _fund_size(self, fund: str, otherwise: float) -> float:
-        return sum(amount for *_, amount, _ in self.out(fund, "backstop")) if fund in self.graph else otherwise
+        """What stands behind a venue; of a protocol whose claims are minted, these claims. [USD]"""
+        if fund not in self.graph:
+            return otherwise
+        claims = sum(amount for *_, amount, _ in self.out(fund, "deposit", "claim"))
+        return claims or sum(amount for *_, amount, _ in self.out(fund, "backstop"))
 
     def reserves_lent(self) -> dict[str, tuple[str, float]]:
         """Exchange -> agent that owes part of its customers' cash, and how much. [USD]"""
@@ -219,7 +229,7 @@ class _Parts:
                 lent[name] = debtor, amount + lent.get(name, (debtor, 0.0))[1]
         return lent
 
-    def _backed(self, vault: str) -> list[tuple[str, float]]:
+    def backed(self, vault: str) -> list[tuple[str, float]]:
         backed: dict[str, float] = {}
         for exchange, _, amount, _ in self.out(vault, "backstop"):
             backed[exchange] = backed.get(exchange, 0.0) + amount
@@ -230,45 +240,16 @@ class _Parts:
     def protocol(self, name: str) -> dict[str, Any]:
         """A lending pool or vault of the graph as plain data."""
         spec = self.base.protocols.get(name)
-        by_outside = self._total(name, "deposit", "claim", creditor=OUTSIDE)
+        by_outside = self.total(name, "deposit", "claim", creditor=OUTSIDE)
         if isinstance(spec, LendingPool):
             size = self._fund_size(f"{name}/{RESERVE_NAME}", spec.reserve.size)
-            return spec.model_dump(mode="json") | {"supplied": by_outside, "reserve": {"size": size}}
+            supplied = 0.0 if self._mints(name) else by_outside  # minted: outside has what is left
+            return spec.model_dump(mode="json") | {"supplied": supplied, "reserve": {"size": size}}
         if str(self.graph.nodes[name].get("type", "")).lower() == "lending_pool":
             raise InputError(f"protocols.{name}.collateral", None, "a lending pool of that name in the base scenario")
         if isinstance(spec, Issuer) and not isinstance(spec, Vault):
-            return self._issuer(name, spec, by_outside)
-        return self._vault(name, spec or Vault(), by_outside)
-
-    def _issuer(self, name: str, spec: Issuer, by_outside: float) -> dict[str, Any]:
-        """Another kind of the base keeps its rules and equity; claims on it, and those it holds, are of the graph."""
-        holds = {asset: usd for asset, usd in spec.holds.items() if asset in self.base.assets}
-        for issuer, _, amount, _ in self.out(name, "deposit", "claim"):
-            holds[issuer] = holds.get(issuer, 0.0) + amount
-        return spec.model_dump(mode="json") | {"deposits": by_outside, "holds": {} if spec.only else holds}
-
-    def _vault(self, name: str, spec: Vault, by_outside: float) -> dict[str, Any]:
-        """Assets and claims of a vault add up: what nobody in the graph holds is held by outside."""
-        holds = {asset: usd for asset, usd in spec.holds.items() if asset in self.base.assets}
-        for issuer, _, amount, _ in self.out(name, "deposit", "claim"):
-            holds[issuer] = holds.get(issuer, 0.0) + amount
-        backed = self._backed(name)
-        lent = sum(amount for _, _, amount, _ in self.out(name, "loan", "settlement"))
-        invested = sum(holds.values()) + sum(usd for _, usd in backed) + lent - self._total(name, "loan", "settlement")
-        claims = self._total(name, "deposit", "claim")
-        given = self.graph.nodes[name].get("cash")
-        cash = max(0.0, claims - invested) if given is None else exposure_amount(f"node {name}, cash", given)
-        rest = invested + cash - claims
-        dust = 1e-9 * max(claims, invested, 1.0)
-        if rest < -dust or (rest > dust and by_outside > 0.0):
-            raise InputError(f"node {name}, claims on it", claims, f"what it owns, {invested + cash:g} USD")
-        free = sum(usd for _, usd in backed) + cash
-        data = {"deposits": by_outside + (rest if rest > dust else 0.0), "holds": holds, "backs": None}
-        if backed:
-            data |= {"backs": backed[0][0], "backstop_share": min(1.0, backed[0][1] / free)}
-        if "redemption" in self.graph.nodes[name]:
-            data["redemption"] = self.graph.nodes[name]["redemption"]
-        return spec.model_dump(mode="json") | data
+            return issuer_of(name, spec, self, by_outside)
+        return vault_of(name, spec or Vault(), self, by_outside)
 
     # -- credit and the rest ------------------------------------------------------------------------------------
 

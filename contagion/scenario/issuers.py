@@ -76,13 +76,20 @@ class Exit(Strict):
         return not (self.opens or self.closed or self.notice) and limits == (None, None) and self.gate == 1.0
 
 
+class ExitAtFace(Exit):
+    """The same, for kinds that pay at face unless they say otherwise."""
+
+    pays: Literal["balance_sheet", "face"] = "face"
+
+
 class Turnover(Strict):
     """Where a claim is traded among holders.
 
     Parameters
     ----------
     depth
-        Notional whose sale moves the claim's price by 1%; none: holders do not trade it. [USD]
+        Notional whose sale moves the claim's price by 1%; none: holders do not trade it, unless an automated market
+        maker `prices` it, whose coins then say what a sale moves. [USD]
     sells
         Share of what a frightened holder waits for that it sells per step instead. [1]
     nervous
@@ -92,12 +99,6 @@ class Turnover(Strict):
     depth: Positive | None = None
     sells: Share = 0.0
     nervous: Share = 1.0
-
-    @model_validator(mode="after")
-    def _market(self) -> Turnover:
-        if self.sells > 0.0 and self.depth is None:
-            raise InputError("sells", self.sells, "0, or a depth of the market it is sold in")
-        return self
 
 
 class Issuer(Strict):
@@ -188,7 +189,7 @@ class Reflexive(Issuer):
     mints: str
     minted_supply: Positive
     depth_share: Positive = 0.01
-    exit: Exit = Exit(pays="face")
+    exit: ExitAtFace = ExitAtFace()
 
 
 class DeltaNeutral(Issuer):
@@ -230,7 +231,7 @@ class Bridge(Issuer):
 
     kind: Literal["bridge"] = "bridge"
     locks: str  # market asset or protocol
-    exit: Exit = Exit(pays="face")
+    exit: ExitAtFace = ExitAtFace()
 
     @property
     def only(self) -> str | None:

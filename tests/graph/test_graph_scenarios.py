@@ -186,3 +186,36 @@ def test_interbank_networks_by_generator():
     found = model.exposure_graph()
     assert amounts(found)["node_3", "node_0", "loan"] == 10.0
     assert found.nodes["node_0"]["cash"] == 5.0
+
+
+MAKER = WORLD | {
+    "protocols": {"pool": {"kind": "amm", "deposits": 1000.0, "holds": {"BTC": 500.0}}}, "exchanges": {}, "traders": [],
+}  # fmt: skip
+
+
+def test_coins_of_a_maker_belong_to_outside_as_far_as_nobody_in_the_graph_has_them():
+    """500 of BTC and 500 of USD; 300 are a trader's and a vault's, so outside has 700."""
+    graph = graph_of(("a", "pool", "claim", 200.0), ("v", "pool", "claim", 100.0), v={"type": "vault"})
+    found = amounts(ContagionModel.from_graph(graph, scenario=MAKER, rng=1).exposure_graph())
+    assert found["outside", "pool", "deposit"] == pytest.approx(700.0)
+
+
+@pytest.mark.parametrize(("outside", "trader"), [(0.0, 1001.0), (500.0, 200.0)])
+def test_claims_on_a_maker_add_up_to_its_coins(outside: float, trader: float):
+    graph = graph_of(("a", "pool", "claim", trader), ("outside", "pool", "claim", outside))
+    with pytest.raises(InputError, match="what its coins are worth, 1000 USD"):
+        ContagionModel.from_graph(graph, scenario=MAKER, rng=1)
+
+
+def test_a_minted_stablecoin_and_its_surplus_survive_the_way_through_a_graph():
+    terms = {"BTC": {"ltv": 0.6, "liquidation_threshold": 0.7}}
+    base = WORLD | {
+        "protocols": {"usd": {"kind": "collateralised_debt", "collateral": terms, "reserve": {"size": 50.0}}},
+        "exchanges": {}, "traders": [
+            {"archetype": "borrower", "count": 2, "venue": "usd", "size": {"fixed": 1e3}, "leverage": {"fixed": 2}},
+        ],
+    }  # fmt: skip
+    graph = ContagionModel(base, rng=1).exposure_graph()
+    assert amounts(graph)["usd/reserve", "usd", "claim"] == pytest.approx(50.0)
+    found = amounts(ContagionModel.from_graph(graph, scenario=base, rng=1).exposure_graph())
+    assert found == pytest.approx(amounts(graph))

@@ -14,7 +14,7 @@ from contagion.allocation.layer import Payment
 from contagion.allocation.positions import AutoDeleverage
 from contagion.margin.audit import Audit
 from contagion.market.pricing import Pricing
-from contagion.protocols import verbs
+from contagion.protocols import credit, verbs
 from contagion.state.bookkeeper import Bookkeeper
 from contagion.state.codes import Cause
 from contagion.state.ledger import Ledger
@@ -467,33 +467,33 @@ def supply_wrong(monkeypatch):
 def collateral_seized_twice(monkeypatch):
     """What a keeper seizes leaves the pool's custody twice."""
 
-    def again(_, books, debt, collateral, keeper, repaid, seized, price):
+    def again(_, books, collateral, keeper, seized, price, **rest):
         state = books.state
         asset = int(state.instruments.asset[state.positions.instrument[collateral]])
         pool = int(state.books.venue[state.accounts.book[state.positions.account[collateral]]])
         books.move_units(pool, 0, asset, seized)
 
-    after(monkeypatch, verbs, "repay_and_seize", again)
+    after(monkeypatch, verbs, "seize_and_sell", again)
 
 
 @mutation
 def collateral_kept_by_borrower(monkeypatch):
     """What a keeper seizes leaves custody, but the borrower is still credited with it."""
 
-    def keep(_, books, debt, collateral, keeper, repaid, seized, price):
+    def keep(_, books, collateral, keeper, seized, price, **rest):
         books.state.positions.units[collateral] += seized
 
-    after(monkeypatch, verbs, "repay_and_seize", keep)
+    after(monkeypatch, verbs, "seize_and_sell", keep)
 
 
 @mutation
 def keeper_pays_nothing(monkeypatch):
     """A debt is repaid without the keeper's cash."""
 
-    def refund(_, books, debt, collateral, keeper, repaid, *rest):
+    def refund(_, books, debt, keeper, repaid):
         books.state.agents.cash[keeper] += repaid
 
-    after(monkeypatch, verbs, "repay_and_seize", refund)
+    after(monkeypatch, verbs, "cover", refund)
 
 
 @mutation
@@ -572,7 +572,7 @@ def debt_forgiven_silently(monkeypatch):
     def strike(books, loan, paid):
         books.state.loans.face[loan] = 0.0
 
-    monkeypatch.setattr(verbs, "settle_loan", strike)
+    monkeypatch.setattr(credit, "settle_loan", strike)
 
 
 # -- prices ---------------------------------------------------------------------------------------------------------

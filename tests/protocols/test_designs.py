@@ -9,6 +9,7 @@ from protocol_worlds import audit, build, debt_of, positions_of, rows, set_debt,
 
 from contagion.allocation.waterfall import Waterfall
 from contagion.errors import InputError
+from contagion.model import ContagionModel
 from contagion.protocols.lending import Lending
 from contagion.scenario.loader import load_scenario
 from contagion.state.codes import AccountFlag, Cause
@@ -286,3 +287,41 @@ def test_every_design_conserves_and_ends(design, ltv, fall, gas, depth, least):
     assert (world.state.holdings.units[1:] >= -1e-9).all()
     flags = world.state.accounts.flags
     assert len(world.bookkeeper.deficits) == 0 or (flags & AccountFlag.BANKRUPT).any() or design == "absorb"
+
+
+MINTED = {
+    "kind": "collateralised_debt", "collateral": {"ETH": {"ltv": 0.66, "liquidation_threshold": 2.0 / 3.0}},
+    "oracle": {"deviation": 0.0}, "waterfall": ["reserve"],
+}  # fmt: skip
+
+
+def minted(fall: float, **protocol):
+    """A loan of 24,000 minted dollars against 200 ETH of 200 USD, which fall in step 2; a keeper without gas."""
+    return ContagionModel({
+        "name": "minted", "steps": 3, "prices": "constant", "impact": "linear", "assets": {"ETH": {"price": 200.0}},
+        "protocols": {"dai": MINTED | protocol},
+        "shocks": [{"at": 2, "kind": "price_gap", "asset": "ETH", "size": fall}],
+        "traders": [
+            {"archetype": "borrower", "venue": "dai", "size": {"fixed": 40_000.0}, "leverage": {"fixed": 2.5}},
+            {"archetype": "keeper", "venue": "dai", "capital": 1e6, "parameters": {"gas": 0.0}},
+        ],
+    }, rng=1)  # fmt: skip
+
+
+@pytest.mark.parametrize(("depth", "premium"), [(None, 0.0), (12_000.0, 12_000.0 * 0.005)])
+def test_a_keeper_of_a_minted_stablecoin_buys_and_burns_what_it_repays(depth, premium):
+    """Health 23,467 / 24,000: half is repaid for 12,600 of ether, and 12,000 dollars are left of 24,000.
+
+    Buying 12,000 at a depth of as much moves the price by 1%, so it costs half of that above par.
+    """
+    run = minted(-0.12, depth=depth)
+    run.run()
+    state = run.world.state
+    assert state.assets.supply[state.assets.row("dai")] == pytest.approx(12_000.0)
+    assert cash(run.world, "keeper") == pytest.approx(1e6 + 600.0 - premium, abs=0.1)
+    assert cash(run.world, "dai") == 0.0
+
+
+def test_absorbing_is_for_pools_of_dollars():
+    with pytest.raises(InputError, match=r"protocols\.dai\.liquidation.*accepted: a lending pool"):
+        minted(-0.12, liquidation="absorb")

@@ -72,7 +72,7 @@ def test_nobody_waits_for_more_than_it_has():
 @pytest.mark.parametrize(
     ("kind", "terms"),
     [(Exit, {"closed": [(5, 3)]}), (Exit, {"fee": 0.6, "swing": 0.5}), (Exit, {"gate": 0.0}),
-     (Exit, {"rate": 0.0}), (Turnover, {"sells": 0.1})],
+     (Exit, {"rate": 0.0}), (Turnover, {"sells": 1.1})],
 )  # fmt: skip
 def test_terms_that_cannot_be(kind, terms):
     with pytest.raises(ValidationError):

@@ -422,3 +422,31 @@ def test_the_bundled_scenario_reaches_every_kind():
 def test_what_does_not_fit_is_said(spec, message):
     with pytest.raises(InputError, match=message):
         start({"p": spec})
+
+
+def test_terms_of_exit_leave_alone_what_they_do_not_name():
+    bridge = {"kind": "bridge", "locks": "ETH", "deposits": 1e3, "exit": {"rate": 10.0}}
+    assert start({"wrapped": bridge}).world.scenario.protocols["wrapped"].exit.pays == "face"
+    bridge["exit"] = {"pays": "balance_sheet"}
+    assert start({"wrapped": bridge}).world.scenario.protocols["wrapped"].exit.pays == "balance_sheet"
+
+
+def test_holders_sell_where_a_pool_prices_their_claim_without_a_depth():
+    """A fifth of the reserves is stolen; one who waits sells half at once, for what the pool of coins gives."""
+    usd = {"kind": "fiat_backed", "deposits": 1e6, "exit": {"rate": 1.0}, "turnover": {"sells": 0.5, "nervous": 0.0}}
+    maker = {"kind": "amm", "curve": "stable_swap", "fee": 0.0, "deposits": 2e5, "holds": {"usd": 1e5}}
+    maker["prices"] = ["usd"]
+    shocks = [{"at": 2, "kind": "theft", "target": "usd", "size": 2e5}]
+    model = start({"usd": usd, "curve": maker}, traders=[saver("usd", 1e4)], shocks=shocks, steps=3)
+    coins = model.pricing.pools.all[0]
+    before = coins.reserves()
+    model.run()
+    sold = model.world.counters["claims_sold"]
+    assert before[0] - coins.reserves()[0] == pytest.approx(sold)
+    assert 0.0 < sold < 1e4
+
+
+def test_who_sells_a_claim_needs_a_market():
+    usd = {"kind": "fiat_backed", "deposits": 1e6, "turnover": {"sells": 0.5}}
+    with pytest.raises(InputError, match=r"protocols\.usd\.turnover\.sells.*a depth of the market"):
+        start({"usd": usd})

@@ -93,7 +93,8 @@ def test_write_off_reverses_limited_liability_and_opens_one_root():
     audit(world)
     collateral, debt = positions_of(world, "borrower_0")
     keeper = world.agent_rows["keeper"]
-    verbs.repay_and_seize(world.bookkeeper, debt, collateral, keeper, 3_000 / 1.05, 10.0, 300.0)
+    verbs.cover(world.bookkeeper, debt, keeper, 3_000 / 1.05)
+    verbs.seize_and_sell(world.bookkeeper, collateral, keeper, 10.0, 300.0)
     audit(world)
     account = int(world.state.positions.account[debt])
     root = verbs.write_off(world.bookkeeper, account)
@@ -152,8 +153,9 @@ def test_any_sequence_of_verbs_is_explained_by_its_rows(operations):
         elif name == "collateral":
             verbs.post_collateral(books, collateral, -share * state.positions.units[collateral])
         elif name == "seize":
-            verbs.repay_and_seize(books, debt, collateral, world.agent_rows["keeper"], share * owed,
-                                  share * float(state.positions.units[collateral]), 900.0)  # fmt: skip
+            keeper, units = world.agent_rows["keeper"], share * float(state.positions.units[collateral])
+            verbs.cover(books, debt, keeper, share * owed)
+            verbs.seize_and_sell(books, collateral, keeper, units, 900.0)
         elif name == "issue":
             verbs.issue(books, asset, world.agent_rows["depositor"], share * 10)
         elif name == "redeem":

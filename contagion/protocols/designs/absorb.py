@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from contagion.errors import InputError
 from contagion.protocols import takings, verbs
 from contagion.protocols.designs.design import Design, Incentive, Loan, Pool
 from contagion.protocols.keepers import Bid, Keeper
@@ -48,6 +49,9 @@ class Absorb(Design):
         return Incentive(1.0 / store_price(1.0, 1.0 - terms.bonus, self.store_front) - 1.0)
 
     def open(self, pool: Pool) -> dict[int, Stock]:
+        if pool.peg is not None:
+            where = f"protocols.{pool.venue.name}.liquidation"
+            raise InputError(where, "absorb", "a lending pool: it sells collateral for dollars, not for its claims")
         return {}  # by instrument
 
     def close(self, loan: Loan, pool: Pool) -> bool:

@@ -11,7 +11,6 @@ from contagion.protocols import minting, verbs
 from contagion.protocols.auction_rules import lot_of
 from contagion.protocols.designs.design import Design, Loan, Pool, Posted
 from contagion.protocols.keepers import Keeper
-from contagion.protocols.peg import pegs_of
 from contagion.scenario.fields import Money
 from contagion.state.codes import AccountFlag, Cause, Phase
 
@@ -157,11 +156,11 @@ class AuctionDesign(Design):
         """A keeper pays for part of a lot, the debt falls, and it sells what it got. [units, USD]"""
         world, books = pool.world, pool.world.bookkeeper
         books.phase = Phase.LIQUIDATE
-        state, peg = world.state, pegs_of(world).get(pool.venue.row)
+        state, peg = world.state, pool.peg
         market = float(state.assets.market[auction.posted.asset])
         cash = float(state.agents.cash[keeper.row])
         price = self.unit_cost(paid, pool)
-        paid = min(paid, cash / price, self.payable(pool))
+        paid = min(paid, cash / price, pool.payable())
         unit = self._debt_price(auction.debt_row, pool)
         owed = -float(state.positions.units[auction.debt_row]) * unit
         covered = min(paid, auction.debt * unit, owed)
@@ -197,7 +196,7 @@ class AuctionDesign(Design):
         filled = units if filled >= units * (1.0 - 1e-12) else filled
         proceeds = 0.0
         if filled > 0.0:
-            proceeds = minting.seize_and_sell(pool.world.bookkeeper, position, keeper.row, filled, price)
+            proceeds = verbs.seize_and_sell(pool.world.bookkeeper, position, keeper.row, filled, price)
             pool.keepers.sold(keeper, asset, filled)
         if units > filled:
             minting.seize(pool.world.bookkeeper, position, keeper.row, units - filled)
@@ -238,14 +237,6 @@ class AuctionDesign(Design):
 
     # -- bids ---------------------------------------------------------------------------------------------------
 
-    def payable(self, pool: Pool) -> float:
-        """The most that can be paid: what outside has of the stablecoin. [USD of debt]"""
-        peg = pegs_of(pool.world).get(pool.venue.row)
-        if peg is None:
-            return float("inf")
-        return float(pool.world.state.holdings.units[pool.world.bookkeeper.slot(verbs.OUTSIDE, peg.claim)])
-
     def unit_cost(self, amount: float, pool: Pool) -> float:
         """Cash for a dollar of debt: the price of the stablecoin it is paid in. [USD]"""
-        peg = pegs_of(pool.world).get(pool.venue.row)
-        return peg.cost(amount) if peg else 1.0
+        return pool.peg.cost(amount) if pool.peg else 1.0

@@ -15,10 +15,11 @@ from typing import Any, ClassVar, NamedTuple
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from contagion.protocols import verbs
+from contagion.protocols import minting, verbs
 from contagion.protocols.keepers import Bid, Keepers
 from contagion.protocols.lending_rules import health_change
 from contagion.protocols.liquidity import lent_asset
+from contagion.protocols.peg import Peg, pegs_of
 from contagion.protocols.unsafe_loans import bonus_at
 from contagion.scenario.lending import Collateral
 from contagion.state.codes import InstrumentKind
@@ -78,8 +79,22 @@ class Pool:
         """What a keeper gets above what it repays. [1]"""
         return float(bonus_at(health, *self.incentives[instrument]))
 
+    @property
+    def peg(self) -> Peg | None:
+        """The market of the stablecoin that borrowers minted, if they did."""
+        return pegs_of(self.world).get(self.venue.row)
+
+    def payable(self) -> float:
+        """The most that can be repaid: what outside has of a minted stablecoin. [USD]"""
+        if self.peg is None:
+            return math.inf
+        return float(self.world.state.holdings.units[self.world.bookkeeper.slot(verbs.OUTSIDE, self.peg.claim)])
+
     def priced(self, bids: list[Bid]) -> list[Bid]:
-        """Bids with what a dollar of repayment costs, where coins are owed: their market over their oracle price."""
+        """Bids with what a dollar of repayment costs: a stablecoin's price, or market over oracle price of a coin."""
+        if self.peg:
+            capped = [replace(bid, most=min(bid.most, self.payable())) for bid in bids]
+            return [replace(bid, cost=self.peg.cost(bid.most)) for bid in capped]
         asset = lent_asset(self.world, self.venue)
         if asset == 0:
             return bids
@@ -148,12 +163,16 @@ def liquidate_by_keeper(loan: Loan, bids: list[Bid], pool: Pool) -> bool:
     if choice is None:
         return False
     keeper, bid, repaid, units, price = choice
-    world = pool.world
-    paid = repaid * bid.cost
-    proceeds = verbs.repay_and_seize(
-        world.bookkeeper, loan.debt_row, bid.position, keeper.row, paid, units, price,
-        fund=pool.venue.fund, fee=units * bid.fee,
-    )  # fmt: skip
+    world, peg = pool.world, pool.peg
+    paid = repaid * (peg.cost(repaid) if peg else bid.cost)
+    if peg:
+        minting.cover(world.bookkeeper, loan.debt_row, peg.claim, keeper.row, repaid, paid / repaid)
+        peg.bought(repaid)
+    else:
+        verbs.cover(world.bookkeeper, loan.debt_row, keeper.row, paid)
+    proceeds = verbs.seize_and_sell(
+        world.bookkeeper, bid.position, keeper.row, units, price, fund=pool.venue.fund, fee=units * bid.fee
+    )
     pool.keepers.done(keeper, bid, units - units * bid.fee)
     world.count("loan_liquidations")
     world.count("liquidated_debt", repaid)

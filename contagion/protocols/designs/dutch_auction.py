@@ -11,7 +11,6 @@ from contagion.protocols.auction_rules import Purchase, linear_price, purchase, 
 from contagion.protocols.designs.auctions import Auction, AuctionDesign
 from contagion.protocols.designs.design import Pool
 from contagion.protocols.keepers import Keeper
-from contagion.protocols.peg import pegs_of
 from contagion.scenario.fields import Duration, Money, Share
 
 _SIZES = tuple(0.5**power for power in range(6))
@@ -59,7 +58,7 @@ class DutchAuction(AuctionDesign):
         self._reward(auction, keeper, pool)
 
     def _reward(self, auction: Auction, keeper: Keeper, pool: Pool) -> None:
-        peg = pegs_of(pool.world).get(pool.venue.row)
+        peg = pool.peg
         reward = self.flat_to_keeper + self.share_to_keeper * auction.owed
         if peg is None or not reward > 0.0:
             return
@@ -118,7 +117,7 @@ class DutchAuction(AuctionDesign):
         asset = auction.posted.asset
         if price * rate >= pool.keepers.market.top(asset, pool.keepers.depth(keeper, asset)):
             return None
-        most = min(auction.units, means / (price * rate), self.payable(pool) / price)
+        most = min(auction.units, means / (price * rate), pool.payable() / price)
         for share in _SIZES:
             deal = purchase(auction.owed, auction.units, share * most, price, least_left)
             if deal is None or deal.paid * rate > means:

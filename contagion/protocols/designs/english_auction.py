@@ -86,7 +86,7 @@ class EnglishAuction(AuctionDesign):
         if auction.bid < auction.owed:
             offer = tend(
                 auction.bid if auction.bidder else None,
-                min((filled * price - cost) / rate, means / rate, self.payable(pool)),
+                min((filled * price - cost) / rate, means / rate, pool.payable()),
                 auction.owed, self.least_raise, keeper.opening, keeper.raises,
             )  # fmt: skip
             if offer is not None:

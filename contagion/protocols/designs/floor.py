@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from contagion.protocols import minting
+from contagion.protocols import minting, verbs
 from contagion.protocols.designs.design import Pool, Posted
 from contagion.protocols.keepers import Keeper
 from contagion.protocols.peg import Peg
@@ -92,7 +92,7 @@ class Floor:
         wanted = units * (1.0 - fee)
         filled, price = pool.keepers.proceeds(keeper, item.asset, wanted)
         if filled > 0.0:
-            minting.seize_and_sell(books, item.position, keeper.row, filled, price)
+            verbs.seize_and_sell(books, item.position, keeper.row, filled, price)
             pool.keepers.sold(keeper, item.asset, filled)
         if wanted > filled:
             minting.seize(books, item.position, keeper.row, wanted - filled)

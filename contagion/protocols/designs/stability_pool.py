@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from contagion.errors import InputError
-from contagion.protocols import minting
+from contagion.protocols import minting, verbs
 from contagion.protocols.designs.design import Design, Loan, Pool, Posted
 from contagion.protocols.designs.floor import Floor
 from contagion.protocols.keepers import Keeper
@@ -121,7 +121,7 @@ class StabilityPool(Design):
         if units > 0.0:
             filled, price = pool.keepers.proceeds(keeper, item.asset, units)
             if filled >= units * (1.0 - 1e-12):
-                proceeds = minting.seize_and_sell(pool.world.bookkeeper, item.position, keeper.row, units, price)
+                proceeds = verbs.seize_and_sell(pool.world.bookkeeper, item.position, keeper.row, units, price)
                 pool.keepers.sold(keeper, item.asset, units)
                 pool.world.count("keeper_profit", proceeds - keeper.gas)
             else:
