@@ -186,7 +186,7 @@ def _assessments(inputs: Inputs) -> dict[str, Any]:
 def _fund_use(inputs: Inputs) -> dict[str, Any]:
     total = inputs["ccp_capital"] + inputs["fund_used"]
     (own, fund), _ = _in_turn(total, [[inputs["ccp_capital"]], [inputs["fund"]]])
-    return {"total": own[0] + fund[0], "share_of_fund": fund[0] / inputs["fund"]}
+    return {"total": own[0] + fund[0], "share_of_fund": fund[0] / inputs["fund"] if inputs["fund"] else 0.0}
 
 
 ADAPTERS: dict[str, Callable[[Inputs], dict[str, Any]]] = {

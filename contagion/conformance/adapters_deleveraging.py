@@ -93,8 +93,8 @@ def _pair(inputs: Inputs) -> dict[str, Any]:
     close = float(bankruptcy_prices(_array([units]), _array([price]), _array([size * price]), equity)[0])
     side, other = ("short", "long") if units < 0.0 else ("long", "short")
     return {
-        f"{side}_equity": equity, "bankruptcy_price": close,
-        f"{other}_pnl": -units * (close - entry), f"{side}_pnl": units * (close - entry),
+        f"{side}_equity": equity, f"{other}_equity": inputs["collateral_each"] - units * (price - entry),
+        "bankruptcy_price": close, f"{other}_pnl": -units * (close - entry), f"{side}_pnl": units * (close - entry),
     }  # fmt: skip
 
 

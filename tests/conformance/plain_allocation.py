@@ -260,3 +260,28 @@ def ccp_waterfall_members(rng: Random) -> Case:
     out["vmgh_amount"] = [out["vmgh_haircut"] * max(0.0, g) for g in gains]
     out["residual"] = left - out["vmgh_haircut"] * won
     return inputs, out
+
+
+@rule
+def assessment_power(rng: Random) -> Case:
+    multiple, fund = rng.choice([0.0, 1.0, 2.75]), rng.choice([0.0, 5e9])
+    return {"multiple": multiple, "guaranty_fund": fund}, {"assessments": multiple * fund}
+
+
+@rule
+def default_fund_use(rng: Random) -> Case:
+    capital, fund = rng.choice([0.0, 7.0, 25.0]), rng.uniform(100, 200)
+    used = rng.choice([0.0, 0.4, 1.0]) * fund
+    inputs = {"ccp_capital": capital, "fund_used": used, "fund": fund}
+    return inputs, {"total": capital + used, "share_of_fund": used / fund}
+
+
+@rule
+def deleverage_pair(rng: Random) -> Case:
+    margin, size, entry, move = rng.uniform(10, 300), rng.uniform(1, 500), rng.uniform(0.5, 50), rng.choice([-0.4, 0.9])
+    loser, winner, way = ("long", "short", 1) if move < 0 else ("short", "long", -1)
+    gain = way * size * entry * move
+    out = {f"{loser}_equity": margin + gain, f"{winner}_equity": margin - gain}
+    out |= {"bankruptcy_price": entry - way * margin / size, f"{loser}_pnl": -margin, f"{winner}_pnl": margin}
+    inputs = {"collateral_each": margin, "qty": size, "entry_price": entry, "price": entry * (1 + move)}
+    return inputs, out

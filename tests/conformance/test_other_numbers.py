@@ -6,6 +6,7 @@ from random import Random
 
 import plain_allocation  # noqa: F401  (registers its rules)
 import plain_liquidation  # noqa: F401
+import plain_margin  # noqa: F401
 import pytest
 from plain_rules import RULES
 
