@@ -23,8 +23,8 @@ def lot_of(
 ) -> Lot | None:
     """What part of a vault is put up for auction, none if the room is too small (Maker, dog.sol ``bark``).
 
-    As much debt as fits with its penalty into `room`; all of it where the rest would be less than `dust`; nothing
-    where the part itself would be.
+    As much debt as fits with its penalty into `room`; all of it where there is room and the rest would be less than
+    `dust`; nothing where the part itself would be.
 
     Parameters
     ----------
@@ -41,6 +41,8 @@ def lot_of(
     grain : callable, optional
         Rounds debt down to what can be booked, for fixed-point numbers.
     """
+    if not room > 0:
+        return None
     part = room / rate / penalty
     if grain is not None:
         part = grain(part)

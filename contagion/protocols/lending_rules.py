@@ -89,13 +89,13 @@ class Absorption(NamedTuple):
     """An account whose collateral is credited against its debt. [USD]"""
 
     credited: float
-    balance: float  # credit less debt; below zero the protocol's reserves bear it
+    balance: float  # what the account is left with, never negative: what the credit lacks reserves bear
 
 
 def absorption(values: ArrayLike, liquidation_factors: ArrayLike, debt: float) -> Absorption:
     """Collateral values credited at their liquidation factors, less the debt (Compound v3, ``absorb``). [USD, 1]"""
     credited = float(np.sum(np.asarray(values, float) * np.asarray(liquidation_factors, float)))
-    return Absorption(credited, credited - debt)
+    return Absorption(credited, max(0.0, credited - debt))
 
 
 def store_price(price: float, liquidation_factor: float, store_front: float) -> float:
@@ -115,13 +115,13 @@ def health_change(health: float, threshold: float, debt: float, repaid: float, b
     return repaid * (health - threshold * (1.0 + bonus)) / (debt - repaid) if repaid < debt else float("inf")
 
 
-def toxicity_frontier(bonus: ArrayLike, collateral_over_depth: float = 0.0) -> np.ndarray:
+def toxicity_frontier(bonus: ArrayLike, collateral_over_depth: ArrayLike = 0.0) -> np.ndarray:
     """Loan-to-value above which a small liquidation lowers health: ``1 / ((1 + i) (1 + 2 c / y))``. [1]
 
     ``c / y`` is the collateral over the depth of the constant-product pool that it is sold in and that the oracle
     reads; zero: the price does not move (Warmuz, Chaudhary and Pinna 2022, arXiv 2212.07306).
     """
-    return 1.0 / ((1.0 + np.asarray(bonus, float)) * (1.0 + 2.0 * collateral_over_depth))
+    return 1.0 / ((1.0 + np.asarray(bonus, float)) * (1.0 + 2.0 * np.asarray(collateral_over_depth, float)))
 
 
 def toxicity_frontier_rising(bonus: float, threshold: float, impact: float = 1.0) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import plain_allocation  # noqa: F401  (registers its rules)
+import plain_lending  # noqa: F401
 import plain_liquidation  # noqa: F401
 import plain_margin  # noqa: F401
 import pytest

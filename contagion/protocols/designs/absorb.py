@@ -58,7 +58,7 @@ class Absorb(Design):
         world, posted = pool.world, pool.posted(loan.account)
         factors = [1.0 - pool.terms[item.instrument].bonus for item in posted]
         taken = absorption([item.value for item in posted], factors, loan.debt)
-        root, cost = takings.absorb(world.bookkeeper, loan.account, max(0.0, taken.balance))
+        root, cost = takings.absorb(world.bookkeeper, loan.account, taken.balance)
         value = sum(item.value for item in posted)
         for item in posted:
             stock = pool.memory.setdefault(item.instrument, Stock(since=world.step))
