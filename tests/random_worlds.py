@@ -34,7 +34,7 @@ DESIGNS = (
 def waterfalls(draw, vault: str | None) -> list[dict[str, Any]]:
     """Layers of an exchange, any of them, in any order."""
     choices: list[dict[str, Any]] = [
-        {"layer": "insurance_fund"},
+        {"layer": "insurance_fund", "net_notional": draw(st.sampled_from([None, 1.0]))},
         {"layer": "venue_equity"},
         {"layer": "venue_equity", "limit": draw(money)},
         {
@@ -74,7 +74,7 @@ def exchanges(draw, vault: str | None) -> dict[str, Any]:
         "contracts": contracts,
         "equity": draw(money),
         "insurance_fund": {"size": draw(money)},
-        "mark": draw(st.sampled_from(["book", "index"])),
+        "mark": draw(st.sampled_from(["book", "index", "median"])),
         "liquidation": {
             "engine": engine,
             "limit": draw(st.sampled_from(["market", "bankruptcy"])),
