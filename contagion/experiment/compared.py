@@ -35,7 +35,7 @@ class Comparison:
         Probability that the policy has the best mean (bootstrap over units), and share of units where it is the best.
     dominance : DataFrame
         Order 1 and 2 of every pair of policies: largest ``violation``, ``p_value`` of dominance and of its reverse;
-        ``dominates`` where the first is at least 0.05 and the second is not.
+        ``dominates`` where the runs do so at every value (``nowhere_worse``) and the reverse is rejected at 0.05.
     regret : DataFrame
         Against the best policy of each world: mean, largest, and the world of that.
     winners : DataFrame

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from contagion.experiment.dominance import dominance
+from contagion.experiment.dominance import dominance, nowhere_worse
 from contagion.experiment.panel import DUST, Panel
 from contagion.experiment.statistics import holm, mean_interval, pairing, sign_flip, tail_interval, unit_counts
 from contagion.streams import Streams
@@ -109,7 +109,10 @@ def _shared_wins(gains: np.ndarray) -> np.ndarray:
 
 
 def dominance_table(panels: Mapping[str, Panel], terms: Terms) -> pd.DataFrame:
-    """Every ordered pair of policies at first and second order."""
+    """Every ordered pair of policies at first and second order.
+
+    One dominates where its runs do so everywhere, and the test rejects the reverse.
+    """
     rows = []
     for outcome, panel in panels.items():
         sign = 1.0 if terms.wants_more(outcome) else -1.0
@@ -123,11 +126,12 @@ def dominance_table(panels: Mapping[str, Panel], terms: Terms) -> pd.DataFrame:
             }  # fmt: skip
             for (one, other), found in tested.items():
                 back = tested[other, one]
+                nowhere = nowhere_worse(sign * panel.values[one], sign * panel.values[other], panel.units, order)
                 rows.append(
                     {
                         "outcome": outcome, "order": order, "policy": one, "over": other,
                         "violation": found.violation, "p_value": found.p_value, "reverse_p_value": back.p_value,
-                        "dominates": bool(found.p_value >= SIGNIFICANCE and back.p_value < SIGNIFICANCE),
+                        "nowhere_worse": nowhere, "dominates": bool(nowhere and back.p_value < SIGNIFICANCE),
                     }
                 )  # fmt: skip
     return pd.DataFrame(rows)

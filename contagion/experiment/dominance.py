@@ -15,6 +15,7 @@ from contagion.experiment.statistics import RESAMPLES, unit_counts
 from contagion.outcomes.measures import as_vector
 
 LEVELS = 256
+ROUNDING = 1e-12
 FEWEST_UNITS = 10
 """With fewer, resampling says nothing about how sure it is."""
 
@@ -71,6 +72,38 @@ def dominance(
         for counts in unit_counts(count, rng, resamples, max(count, len(at)))
     )
     return Dominance(violation, (1 + above) / (1 + resamples))
+
+
+def nowhere_worse(gains, other, units, order: int) -> bool:
+    """Whether the runs themselves dominate: their distributions do not cross at any value (order 1), nor do the areas
+    below them (order 2). A test that does not reject dominance is no sign of it; this is, for the runs at hand.
+
+    Parameters
+    ----------
+    gains, other : array_like of shape (n_runs,)
+        Paired runs; more is better.
+    units : array_like of shape (n_runs,)
+        Number of each pair's unit, from 0; units weigh the same.
+    order : {1, 2}
+
+    Examples
+    --------
+    >>> nowhere_worse([1.0, 9.0], [2.0, 3.0], [0, 1], 1), nowhere_worse([2.0, 3.0], [1.0, 3.5], [0, 1], 2)
+    (False, True)
+    """
+    gains, other = as_vector("gains", gains), as_vector("other", other)
+    if order not in (1, 2):
+        raise InputError("order", order, "1 or 2")
+    units = np.asarray(units, dtype=np.int64)
+    count = int(units.max()) + 1
+    weight = 1.0 / (np.bincount(units, minlength=count)[units] * count)
+    values = np.concatenate([gains, other])
+    rising = np.argsort(values, kind="stable")
+    values, ahead = values[rising], np.cumsum(np.concatenate([weight, -weight])[rising])
+    last = np.append(values[1:] > values[:-1], True)  # values that several runs share count together
+    values, ahead = values[last], ahead[last]
+    excess = ahead if order == 1 else np.cumsum(ahead[:-1] * np.diff(values)) / (float(np.ptp(values)) or 1.0)
+    return bool(excess.max(initial=0.0) <= ROUNDING)
 
 
 def _below(values: np.ndarray, at: np.ndarray, order: int, scale: float) -> np.ndarray:

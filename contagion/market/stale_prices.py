@@ -19,7 +19,8 @@ class StalePrices:
     ``1 - c / ltv`` where that is positive. At a pool that swaps at oracle prices: the best swap of all it holds.
 
     Writes the counters ``stale_value.<protocol>`` [USD] and ``oracle_gap.<protocol>`` [1]: of the step in the step's,
-    the greatest so far in the run's.
+    the greatest so far in the run's. A gap is counted over the higher of the two prices: 0.5 where one is twice the
+    other, either way, and 1 where collateral is worthless at the market and the oracle does not know yet.
     """
 
     def __init__(self, world: World, pools: Pools) -> None:
@@ -72,13 +73,15 @@ class StalePrices:
 
 @nb.njit(cache=True)
 def _best_loan(rows, debt, ltv, oracle, market, asset):
-    """Gain per unit lent against the most overvalued collateral [USD], and the greatest relative gap of an oracle."""
+    """Gain per unit lent against the most overvalued collateral [USD], and the greatest gap of an oracle over the higher price."""
     best, gap = 0.0, 0.0
     for i in range(len(rows)):
         price, true = oracle[rows[i]], market[asset[rows[i]]]
+        if true <= 0.0 and price <= 0.0:
+            continue
+        gap = max(gap, abs(price - true) / max(price, true))
         if true <= 0.0 or price <= 0.0:
             continue
-        gap = max(gap, abs(price / true - 1.0))
         if debt >= 0 and ltv[i] > 0.0:
             best = max(best, market[asset[debt]] - oracle[debt] * true / (price * ltv[i]))
     return best, gap

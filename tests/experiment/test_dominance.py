@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from contagion.errors import InputError
-from contagion.experiment.dominance import dominance
+from contagion.experiment.dominance import dominance, nowhere_worse
 
 
 def compared(one: np.ndarray, other: np.ndarray, order: int):
@@ -59,3 +59,26 @@ def test_few_units_say_nothing_and_other_orders_are_unknown() -> None:
     assert np.isnan(compared(np.arange(5.0), np.arange(5.0) + 1, 1).p_value)
     with pytest.raises(InputError, match="1 or 2"):
         compared(np.arange(20.0), np.arange(20.0), 3)
+
+
+def test_distributions_that_cross_do_not_dominate_whatever_the_test_says() -> None:
+    """Losses of 1, 2, 3, 10 against 2, 3, 4, 9: lower up to the third, higher in the tail; the mean is 4 against 4.5.
+
+    As gains, areas below the distributions: at -9 the first has 1/4 x 1 more, which no later level can undo at -9.
+    """
+    one, other, units = np.array([-1.0, -2.0, -3.0, -10.0]), np.array([-2.0, -3.0, -4.0, -9.0]), np.arange(4)
+    for order in (1, 2):
+        assert not nowhere_worse(one, other, units, order) and not nowhere_worse(other, one, units, order)
+    assert nowhere_worse(one, one - 1.0, units, 1) and not nowhere_worse(one - 1.0, one, units, 1)
+
+
+def test_less_spread_dominates_by_areas_and_units_weigh_the_same() -> None:
+    """2, 3 against 1, 3.5: below 2 the second has more, at 3 the areas are 1/2 and 1, at 3.5 they are 1 and 1.25.
+
+    With the run of 1 four times in one unit nothing changes, since its unit still weighs a half.
+    """
+    units = np.array([0, 1])
+    assert nowhere_worse([2.0, 3.0], [1.0, 3.5], units, 2) and not nowhere_worse([2.0, 3.0], [1.0, 3.5], units, 1)
+    many = np.array([0, 0, 0, 0, 1])
+    assert nowhere_worse([2.0] * 4 + [3.0], [1.0] * 4 + [3.5], many, 2)
+    assert not nowhere_worse([1.0] * 4 + [3.5], [2.0] * 4 + [3.0], many, 2)

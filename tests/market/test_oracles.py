@@ -88,8 +88,13 @@ def test_a_stale_price_is_worth_what_a_loan_that_is_never_repaid_gains():
     """ETH at 500 and 1,000 at the oracle: 100,000 USD cost 125,000 / 1,000 ETH, which are worth 62,500."""
     outcomes = model({"source": "fixed"}, [gap(-0.5)]).run().outcomes
     assert outcomes["stale_value.aave"] == pytest.approx(100_000 - 62_500)
-    assert outcomes["oracle_gap.aave"] == pytest.approx(1.0)
+    assert outcomes["oracle_gap.aave"] == pytest.approx(0.5)  # 500 of 1,000
     assert model({"source": "fixed"}, [gap(-0.2)]).run().outcomes["stale_value.aave"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_the_gap_of_collateral_that_is_almost_worthless_is_bounded():
+    """ETH from 1,000 to 1 with an oracle at 1,000: 999 / 1,000; over the market's price it would be 999."""
+    assert model({"source": "fixed"}, [gap(-0.999)]).run().outcomes["oracle_gap.aave"] == pytest.approx(0.999)
 
 
 @pytest.mark.parametrize("latency", [0, 1, 3])
