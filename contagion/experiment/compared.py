@@ -130,7 +130,19 @@ class Comparison:
                 word = "first" if row.order == 1 else "second"
                 text = f"{row.policy} dominates {row.over} at {word} order"
                 lines += textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
+        rows = self.table[self.table["outcome"] == outcome]
+        sign = -1.0 if len(rows) and rows["better"].iloc[0] == "higher" else 1.0
+        for one, tail in self._worse_tails(rows, sign):
+            text = f"{one} has the better mean, but the worse tail (ES), than {', '.join(tail)}"
+            lines += textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
         return lines
+
+    @staticmethod
+    def _worse_tails(rows: pd.DataFrame, sign: float) -> Iterator[tuple[str, list[str]]]:
+        for one in rows.itertuples():
+            worse = rows[(sign * rows["mean"] > sign * one.mean) & (sign * rows["es"] < sign * one.es)]
+            if len(worse):
+                yield one.policy, worse["policy"].tolist()
 
     def _winners(self) -> list[str]:
         lines = [f"Who wins and who loses against {cut(self.base, 20)} (mean net worth gained, USD)",
