@@ -44,14 +44,24 @@ def is_amount(outcome: str) -> bool:
     return _define(outcome, False).unit in AMOUNTS
 
 
+def is_known(outcome: str) -> bool:
+    """Whether the page has this outcome, or a pattern that it fits."""
+    return any(_matches(row.name, outcome) for row in defined())
+
+
+def is_counted(outcome: str) -> bool:
+    """Whether it is an amount that the page has by this very name: where no run reports it, all have none of it."""
+    return any(row.name == outcome and row.unit in AMOUNTS for row in defined())
+
+
 @cache
 def _define(column: str, swept: bool) -> Definition:
     if column in OWN:
         return Definition(column, *OWN[column])
     if swept:
         return Definition(column, "field of the scenario that is swept, in its unit there")
-    exact = [row for row in _rows() if row.name == column]
-    alike = [row for row in _rows() if _matches(row.name, column)]
+    exact = [row for row in defined() if row.name == column]
+    alike = [row for row in defined() if _matches(row.name, column)]
     found = next(iter(exact or sorted(alike, key=lambda row: -len(row.name.partition("<")[0]))), None)
     if found is None:
         return Definition(column, "counter of a rule or scenario of one's own")
@@ -64,7 +74,8 @@ def _matches(pattern: str, column: str) -> bool:
 
 
 @cache
-def _rows() -> tuple[Definition, ...]:
+def defined() -> tuple[Definition, ...]:
+    """The rows of docs/outcomes.md; a name may have places to fill in, like ``<venue>``."""
     rows = []
     for line in _text().split("## Beyond the row")[0].splitlines():
         cells = [cell.strip().replace("`", "") for cell in line.strip().strip("|").split("|")]

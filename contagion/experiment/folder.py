@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contagion.errors import ContagionError
-from contagion.experiment.dictionary import is_amount
+from contagion.experiment.dictionary import is_amount, is_counted
 
 KEY = "S32"
 PARTIAL = ".partial"
@@ -146,8 +146,8 @@ class Finished:
 def blocks(folder: Path, first: Sequence[str], *, failures: bool = False) -> Iterator[pa.Table]:
     """Blocks of rows of the runs that are done (or that failed), in the plan's order: identity, swept paths, outcomes.
 
-    Outcomes named in `first` lead, the others follow by name. An outcome that a run does not report is 0 if it is an
-    amount or a count; any other, and one that is undefined, is null.
+    Outcomes named in `first` lead, also amounts that no run has any of; the others follow by name. An outcome that a
+    run does not report is 0 if it is an amount or a count; any other, and one that is undefined, is null.
     """
     finished = Finished(folder)
     found = []
@@ -162,7 +162,7 @@ def blocks(folder: Path, first: Sequence[str], *, failures: bool = False) -> Ite
         if not failures:
             rows = finished.rows(places[chosen])
             names |= {name for name in rows.column_names[2:] if rows[name].null_count < len(rows)}
-    lead = [name for name in first if name in names]
+    lead = [name for name in first if name in names or is_counted(name)]
     columns = ["error"] if failures else [*lead, *sorted(names - set(lead))]
     for path, chosen, places in found:
         plan = pq.read_table(path).filter(pa.array(chosen))

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from contagion.errors import InputError
-from contagion.experiment.dictionary import is_amount
+from contagion.experiment.dictionary import is_counted
 from contagion.experiment.pools import GivenPool, LocalPool
 from contagion.experiment.statistics import RESAMPLES
 from contagion.scenario.loader import load_scenario
@@ -230,7 +230,7 @@ def _outcomes(base: Scenario, overrides: Mapping[str, Any], seed: int) -> dict[s
 def _require_outcome(base: Scenario, outcome: str, seed: int) -> None:
     """Which outcomes there are depends on the scenario, so a run of one step says; counters may come later."""
     names = [VENUES_FAILED, *_outcomes(base, {"steps": 1, "shocks": []}, seed)]
-    if outcome not in names and ("." in outcome or not is_amount(outcome)):
+    if outcome not in names and not is_counted(outcome):
         near = nearest(outcome, names) or f"; among them {', '.join(names[:6])}"
         raise InputError("outcome", outcome, f"an outcome of this scenario (docs/outcomes.md){near}")
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from contagion.errors import InputError
+from contagion.experiment.dictionary import is_counted
 from contagion.experiment.file import Experiment
 from contagion.scenario.names import nearest
 
@@ -78,7 +79,7 @@ def make_panel(runs: pd.DataFrame, experiment: Experiment, outcome: str, policie
     InputError
         The outcome is unknown, or there is no pair on which every policy has it.
     """
-    require_outcome(runs, outcome)
+    runs = with_outcome(runs, outcome)
     wide = runs.pivot(index=PAIR, columns="policy", values=outcome).reindex(columns=list(policies)).sort_index()
     complete = wide[np.isfinite(wide).all(axis=1)]
     if complete.empty:
@@ -108,8 +109,8 @@ def unit_of(experiment: Experiment, runs: pd.DataFrame) -> str:
     return "replication" if runs["replication"].nunique() > 1 else "world"
 
 
-def require_outcome(runs: pd.DataFrame, outcome: str) -> None:
-    """Raise unless the runs have this outcome.
+def with_outcome(runs: pd.DataFrame, outcome: str) -> pd.DataFrame:
+    """The runs with a column of this outcome: an amount of docs/outcomes.md that none of them reports is 0.
 
     Raises
     ------
@@ -117,9 +118,12 @@ def require_outcome(runs: pd.DataFrame, outcome: str) -> None:
         With the nearest names.
     """
     names = outcomes_in(runs)
+    if outcome not in names and is_counted(outcome):
+        return runs.assign(**{outcome: 0.0})
     if outcome not in names:
         near = nearest(outcome, names) or f"; there are {', '.join(names[:8])} and {max(0, len(names) - 8)} more"
         raise InputError("outcome", outcome, f"an outcome of these runs (docs/outcomes.md){near}")
+    return runs
 
 
 def outcomes_in(runs: pd.DataFrame) -> list[str]:

@@ -14,16 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from contagion.errors import InputError
+from contagion.experiment.dictionary import defined, is_known
 from contagion.experiment.file import Experiment
 from contagion.scenario.loader import load_scenario
+from contagion.scenario.names import nearest
 from contagion.scenario.overrides import resolve
 from contagion.scenario.schema import Scenario
 from contagion.streams import Streams, content_key
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """Raised whenever a run of the same scenario and seed gives other numbers: older runs then count as not done."""
 
 SEED_BITS = 48
+_OWN_RULE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +145,12 @@ def make_plan(experiment: Experiment) -> Plan:
     Raises
     ------
     InputError
-        An unknown path (with the nearest valid ones), a value the field does not accept, or a field set twice.
+        An unknown path or outcome (with the nearest valid ones), a value the field does not accept, or a field set
+        twice.
     """
     scenario = load_scenario(experiment.scenario, experiment.overrides)
     _check_paths(experiment, scenario)
+    _check_outcomes(experiment, scenario)
     base = base_values(scenario, tuple(experiment.uncertainties))
     streams = Streams(experiment.seed)
     return Plan(experiment, scenario, experiment.design.worlds(experiment.uncertainties, base, streams))
@@ -177,7 +182,7 @@ def base_values(scenario: Scenario, paths: tuple[str, ...]) -> dict[str, Any]:
 
 def sources(text: str) -> dict[str, str]:
     """Name -> SHA-256 of the module or the files that a text in a scenario names, if it does."""
-    if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text):
+    if _OWN_RULE.fullmatch(text):
         module = importlib.util.find_spec(text.partition(":")[0])
         files = [Path(module.origin)] if module is not None and module.origin else []
     else:
@@ -231,6 +236,18 @@ def _check_paths(experiment: Experiment, scenario: Scenario) -> None:
             load_run(scenario, experiment.scenario, experiment.overrides, own)
         except InputError as error:
             raise InputError(f"{where}: {error.field}", error.value, error.accepted) from None
+
+
+def _check_outcomes(experiment: Experiment, scenario: Scenario) -> None:
+    """Names of docs/outcomes.md; a rule of one's own may count other things."""
+    if any(_OWN_RULE.fullmatch(text) for text in _texts([scenario.model_dump(mode="json"), experiment.policies])):
+        return
+    precise = experiment.stopping.precision if experiment.stopping is not None else {}
+    named = {"outcomes": experiment.outcomes, "stopping.precision": precise}
+    for where, outcome in ((where, outcome) for where, names in named.items() for outcome in names):
+        if not is_known(outcome):
+            accepted = f"an outcome of docs/outcomes.md{nearest(outcome, [row.name for row in defined()])}"
+            raise InputError(where, outcome, accepted)
 
 
 def _places(scenario: Scenario, path: str, where: str) -> list[tuple[str, ...]]:

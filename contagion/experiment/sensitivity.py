@@ -20,7 +20,7 @@ from contagion.errors import InputError
 from contagion.experiment.designs import Morris, Saltelli
 from contagion.experiment.file import Experiment
 from contagion.experiment.indices import Design, Indices, delta_indices, morris_indices, pawn_indices, sobol_indices
-from contagion.experiment.panel import require_outcome
+from contagion.experiment.panel import with_outcome
 from contagion.experiment.store import Results, open_results
 from contagion.scenario.names import nearest
 from contagion.streams import Streams
@@ -114,8 +114,8 @@ def sensitivity(
     experiment = found.experiment
     chosen = _policy(policy, list(experiment.policies))
     outcome = outcome or next(iter(experiment.outcomes), "system_loss")
-    runs = found.runs[found.runs["policy"] == chosen]
-    require_outcome(found.runs, outcome)
+    runs = with_outcome(found.runs, outcome)
+    runs = runs[runs["policy"] == chosen]
     method = _method(method, experiment)
     wide = runs.pivot(index="world", columns="replication", values=outcome)
     # Common random numbers of replications that lack a world would be compared with those of others.

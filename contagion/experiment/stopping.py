@@ -17,7 +17,7 @@ from scipy import stats
 
 from contagion.errors import InputError
 from contagion.experiment.file import Experiment, Stopping
-from contagion.experiment.panel import require_outcome
+from contagion.experiment.panel import with_outcome
 from contagion.experiment.plan import Plan
 from contagion.experiment.store import Results
 
@@ -86,7 +86,7 @@ def precision(results: Results) -> pd.DataFrame:
     rows = []
     for outcome, asked in stopping.precision.items():
         if len(runs):
-            require_outcome(runs, outcome)
+            runs = with_outcome(runs, outcome)
         for policy in experiment.policies:
             means = _replication_means(runs, experiment, outcome, policy) if len(runs) else np.empty(0)
             rows.append({"outcome": outcome, "policy": policy, **_look(means, asked, stopping.confidence)})

@@ -25,6 +25,8 @@ from contagion.provenance import provenance, scenario_hash
 
 COMPILING = 300.0
 """More time that the first run of a process has. [s]"""
+MAY_CHANGE = ("name", "question", "finding", "outcomes", "replications", "stopping", "time_limit")
+"""Keys of an experiment that may change from one start to the next."""
 BLOCK = 20_000
 """Runs whose keys are in memory at a time."""
 
@@ -65,7 +67,8 @@ def sweep(
     executor
         Any ``concurrent.futures`` executor instead; it stays open.
     resume
-        Go on in a folder that holds a sweep of another version of the experiment. For the same one it is not needed.
+        Go on in a folder that holds a sweep with other worlds, policies, fields or seeds. More replications, another
+        text or other outcomes do not need it.
     retry
         Repeat runs that failed before.
     progress
@@ -174,13 +177,18 @@ def _make(folder: Path) -> None:
         raise InputError("out", str(folder), f"a folder that can be made ({error.strerror or error})") from None
 
 
+def _runs_of(experiment: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides which runs there are: not what is said of them, how many are made and how long one may take."""
+    return {key: value for key, value in experiment.items() if key not in MAY_CHANGE}
+
+
 def _check_folder(folder: Path, experiment: Experiment, resume: bool) -> None:
     """A sweep may write into an empty folder, go on with the same experiment, or with another one if asked."""
-    manifest = read_manifest(folder)
+    manifest, asked = read_manifest(folder), experiment.model_dump(mode="json", by_alias=True)
     if manifest is None:
         taken = [item.name for item in folder.iterdir() if item.name != LOCK and not item.name.endswith(".partial")]
         if set(taken) - {"plan", "parts"}:
             raise InputError("out", str(folder), "a folder that is new or empty, or holds a sweep")
-    elif manifest.get("experiment") != experiment.model_dump(mode="json", by_alias=True) and not resume:
+    elif not resume and _runs_of(manifest.get("experiment", {})) != _runs_of(asked):
         accepted = "another folder, or --resume to go on here: it holds a sweep of another experiment"
         raise InputError("out", str(folder), accepted)

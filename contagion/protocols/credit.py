@@ -63,10 +63,11 @@ class Credit:
         rows = np.flatnonzero(due)
         agents, liabilities = _network(loans.borrower[rows], loans.lender[rows], loans.face[rows])
         cash_rate, claim_rate = float(loans.recovery_cash[rows[0]]), float(loans.recovery_claims[rows[0]])
+        owed = liabilities.sum(axis=1)
         for _ in agents:  # what one raises may be all that another is short of
-            means = np.array([self._means(*each) for each in zip(agents.tolist(), liabilities.sum(axis=1), strict=True)])
+            means = np.array([self._means(int(agent), due) for agent, due in zip(agents, owed, strict=True)])
             self.clearing = rogers_veraart(liabilities, means, alpha=cash_rate, beta=claim_rate)
-            short = liabilities.sum(axis=1) - means - liabilities.T @ self.clearing.recovery
+            short = owed - means - liabilities.T @ self.clearing.recovery
             if raise_cash is None or not any(
                 raise_cash(int(agents[order]), float(short[order])) > 1e-9 * short[order]
                 for order in np.flatnonzero(self.clearing.defaulted)

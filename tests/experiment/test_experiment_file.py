@@ -86,6 +86,8 @@ BAD_PATHS = [
     ({"uncertainties": {"exchanges.perp.equity": [1, 2]}}, "a field that uncertainties.exchanges.perp.equity"),
     ({"uncertainties": {"exchanges.*.equity": [1, 2]}}, r"a field that uncertainties.exchanges.\*.equity does not set"),
     ({"design": {"method": "table", "rows": [{"stepz": 3}]}}, "design.stepz"),
+    ({"outcomes": ["deficitt"]}, "outcomes: got 'deficitt'; accepted: an outcome of docs.*nearest: deficit"),
+    ({"stopping": {"precision": {"systm_loss": 1}, "budget": 9}}, "stopping.precision: got 'systm_loss'.*system_loss"),
 ]
 
 

@@ -138,7 +138,7 @@ def test_bad_questions_are_explained(tmp_path: Path, capsys: pytest.CaptureFixtu
     with pytest.raises(InputError, match="one of plain, other; nearest: other"):
         sensitivity(results, "deficit", policy="othr")
     with pytest.raises(InputError, match="nearest: deficit"):
-        sensitivity(results, "deficits", policy="other")
+        sensitivity(results, "deficitt", policy="other")
     with pytest.raises(InputError, match="design morris"):
         sensitivity(results, "deficit", policy="other", method="morris")
     with pytest.raises(InputError, match="one of morris, sobol, pawn, delta"):

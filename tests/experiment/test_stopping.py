@@ -80,14 +80,13 @@ def test_the_budget_ends_it(tmp_path: Path) -> None:
     assert [planner(plan, wide) for _ in range(3)] == [range(12), range(12, 14), range(14, 14)]
 
 
-def test_a_budget_below_one_replication_and_unknown_outcomes_are_explained(tmp_path: Path) -> None:
+def test_a_budget_below_one_replication_and_unknown_outcomes_are_explained() -> None:
     two_worlds = {"uncertainties": {"assets.ETH.volatility": [0.5, 0.6]}}
     poor = load_experiment({"scenario": "quickstart", "stopping": stopping(budget=1), **two_worlds})
     with pytest.raises(InputError, match="2 runs or more"):
         until_precise(poor)(make_plan(poor), None)
-    odd = made_up(tmp_path / "a", lambda run: {"deficit": 1.0}, stopping=stopping(precision={"deficitt": 1.0}))
     with pytest.raises(InputError, match="nearest: deficit"):
-        precision(odd)
+        make_plan(load_experiment({"scenario": "quickstart", "stopping": stopping(precision={"deficitt": 1.0})}))
     with pytest.raises(InputError, match="precision and budget"):
         until_precise(load_experiment({"scenario": "quickstart"}))
 

@@ -15,7 +15,7 @@ from small_experiments import here, runs_bytes, small
 
 from contagion import ContagionModel, load_scenario, sweep
 from contagion.errors import ContagionError, InputError
-from contagion.experiment import open_results
+from contagion.experiment import compare_runs, open_results
 from contagion.experiment.lock import only_writer
 from contagion.experiment.runner import Runner
 
@@ -70,7 +70,7 @@ def test_bytes_do_not_depend_on_the_way(fresh: Path, tmp_path: Path, way: str, m
         run(out, replications=2)
     if way == "policy added later":
         run(out, levers={"more equity": {"exchanges.perp.equity": 5e5}})
-    run(out, workers=3 if way == "three workers" else 1, resume=way in ("topped up", "policy added later"))
+    run(out, workers=3 if way == "three workers" else 1, resume=way == "policy added later")
     assert runs_bytes(out) == runs_bytes(fresh)
     assert (out / "dictionary.csv").read_bytes() == (fresh / "dictionary.csv").read_bytes()
 
@@ -86,13 +86,24 @@ def test_what_is_done_is_not_repeated(fresh: Path, tmp_path: Path, monkeypatch) 
 def test_fewer_replications_show_fewer_rows_and_lose_none(fresh: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(fresh, out)
-    assert len(run(out, replications=1, resume=True).runs) == 4
-    assert len(run(out, resume=True).runs) == 16 and runs_bytes(out) == runs_bytes(fresh)
+    assert len(run(out, replications=1).runs) == 4
+    assert len(run(out, name="renamed", finding="None.", outcomes=[]).runs) == 16
+    assert len(run(out).runs) == 16 and runs_bytes(out) == runs_bytes(fresh)
+
+
+def test_an_amount_that_no_run_has_any_of_is_zero(fresh: Path, tmp_path: Path) -> None:
+    """No margin call of the crisis has to cross to its venue; `discount.<venue>` is not an amount."""
+    out = tmp_path / "out"
+    shutil.copytree(fresh, out)
+    found = run(out, outcomes=["transfers_failed", "discount.dex"])
+    assert (found.runs["transfers_failed"] == 0.0).all() and "discount.dex" not in found.runs
+    assert runs_bytes(out) != runs_bytes(fresh)
+    assert compare_runs(found, ["torn_up"]).table["mean"].tolist() == [0.0, 0.0]
 
 
 def test_another_experiment_in_the_folder_has_to_be_asked_for(fresh: Path) -> None:
     with pytest.raises(InputError, match="--resume to go on here: it holds a sweep of another experiment"):
-        run(fresh, replications=5)
+        run(fresh, seed=5)
 
 
 def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
