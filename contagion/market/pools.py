@@ -61,19 +61,32 @@ class Pool:
         published = self.world.state.instruments.oracle
         return np.array([published[row] if row >= 0 else 1.0 for row in self._oracles])
 
+    def drained(self) -> bool:
+        """Whether a coin is gone, by theft or default: no formula has a price then, and nobody swaps."""
+        return not self._oracles and float(self.reserves().min()) <= 0.0
+
     def price(self, asset: int) -> float:
-        """What the next unit sold would get before the fee, its quote coin counted at its market value. [USD]"""
+        """What the next unit sold would get before the fee, its quote coin counted at its market value. [USD]
+
+        Of a drained pool: the market value.
+        """
         quote, place = self.coins[0], self.coins.index(asset)
+        if self.drained():
+            return float(self.world.state.assets.market[asset])
         here = self.curve.price(self.reserves(), self.rates(), place, 0) if place else 1.0
         return here * float(self.world.state.assets.market[quote])
 
     def quote(self, sold: int, bought: int, amount: float) -> float:
         """Units of an asset that a sale of `amount` units of another buys."""
+        if self.drained():
+            return 0.0
         places = self.coins.index(sold), self.coins.index(bought)
         return self.curve.out(self.reserves(), self.rates(), *places, amount)
 
     def amount_to(self, sold: int, bought: int, price: float) -> float:
         """Units whose sale brings what the next unit gets, after the fee, down to `price` units of the other coin."""
+        if self.drained():
+            return 0.0
         places = self.coins.index(sold), self.coins.index(bought)
         return self.curve.amount_to(self.reserves(), self.rates(), *places, price)
 

@@ -118,9 +118,10 @@ class Keepers:
         self.world.count("keepers_sending", len(self._members))
 
     def able(self, since: int) -> list[Keeper]:
-        """Keepers that can still act in this step on what is open since a step, in their order."""
+        """Keepers that can still act, and pay for it, in this step on what is open since a step, in their order."""
         waited = self.world.step - since
-        return [keeper for keeper in self._members if keeper.left > 0 and waited >= keeper.latency]
+        members = (keeper for keeper in self._members if keeper.left > 0 and waited >= keeper.latency)
+        return [keeper for keeper in members if self.means(keeper) >= 0.0]
 
     def means(self, keeper: Keeper) -> float:
         """Cash that is neither pledged nor needed for the next transaction. [USD]"""

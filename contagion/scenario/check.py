@@ -64,6 +64,8 @@ def check_references(scenario: Scenario) -> None:
     for order, loan in enumerate(scenario.credit.loans):
         _known_agent(f"credit.loans.{order}.lender", loan.lender, scenario)
         _known_agent(f"credit.loans.{order}.borrower", loan.borrower, scenario)
+        if loan.lender == loan.borrower:
+            raise InputError(f"credit.loans.{order}.borrower", loan.borrower, "an agent other than the lender")
     for name in scenario.credit.risk_weights.counterparty:
         if name not in group_names(scenario.traders):
             _known_agent("credit.risk_weights.counterparty", name, scenario)
@@ -93,8 +95,15 @@ def _check_exchange(where: str, name: str, exchange: Exchange, scenario: Scenari
 
 
 def _check_issuer(where: str, issuer: Issuer, others: list[str], scenario: Scenario) -> None:
+    if isinstance(issuer, CuratedVault):
+        pools = [name for name, spec in scenario.protocols.items() if isinstance(spec, LendingPool)]
+        for pool in issuer.caps:
+            _known(f"{where}.caps", pool, pools)
     for asset in issuer.holds:
         _known(f"{where}.holds", asset, others)
+    if isinstance(issuer, AutomatedMaker):
+        for claim in issuer.prices:
+            _known(f"{where}.prices", claim, scenario.protocols)
     makers = [spec for spec in scenario.protocols.values() if isinstance(spec, AutomatedMaker)]
     priced = any(where.partition(".")[2] in maker.prices for maker in makers)
     if issuer.turnover.sells > 0.0 and issuer.turnover.depth is None and not priced:
@@ -102,12 +111,9 @@ def _check_issuer(where: str, issuer: Issuer, others: list[str], scenario: Scena
         raise InputError(f"{where}.turnover.sells", issuer.turnover.sells, accepted)
     if isinstance(issuer, Vault) and issuer.backs is not None:
         _known(f"{where}.backs", issuer.backs, scenario.exchanges)
-    if isinstance(issuer, CuratedVault):
-        pools = [name for name, spec in scenario.protocols.items() if isinstance(spec, LendingPool)]
-        for pool in issuer.caps:
-            _known(f"{where}.caps", pool, pools)
     if issuer.only is not None:
-        _known(f"{where}.{'stakes' if issuer.kind == 'liquid_staking' else 'locks'}", issuer.only, others)
+        staking = issuer.kind == "liquid_staking"
+        _known(f"{where}.{'stakes' if staking else 'locks'}", issuer.only, others[staking:])  # dollars are not staked
         if issuer.holds:
             raise InputError(f"{where}.holds", dict(issuer.holds), f"nothing: all it has is {issuer.only}")
     if isinstance(issuer, Reflexive):

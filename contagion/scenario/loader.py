@@ -201,6 +201,8 @@ def _as_input_error(error: ValidationError) -> InputError:
     kind, location = first["type"], list(first["loc"])
     if location[:1] == ["protocols"]:
         del location[2:3]  # the tag of the kind of protocol
+        if location[2:3] == ["rate"]:
+            del location[3:4]  # that of the kind of rate
     where = ".".join(str(part) for part in location if part != "[key]") or "scenario"
     inner = first.get("ctx", {}).get("error")
     if isinstance(inner, InputError):

@@ -203,3 +203,11 @@ def test_value_is_kept_while_auctions_run():
         if not pool.memory.running:
             assert pledged == pytest.approx(0.0, abs=1e-6)
             assert not pool.memory.debt
+
+
+def test_a_keeper_starts_no_more_auctions_than_it_can_pay_gas_for():
+    """Four lots at 40 of gas each, and 100 of money: two are started, and 20 are left."""
+    run = model(-0.4, ENGLISH, [{"capital": 100.0, "parameters": {"gas": 40.0, "opening_bid": 0.0}}], steps=2)
+    run.run()
+    assert run.world.counters["auctions_started"] == 2
+    assert run.world.state.agents.cash[run.world.agent_rows["keeper_0"]] == pytest.approx(20.0)

@@ -225,3 +225,15 @@ def test_frightened_holders_drain_the_good_coin_of_the_pool_that_prices_their_cl
     claim = assets.row("usdx")
     assert assets.market[claim] == pytest.approx(run.pricing.pools.all[0].price(claim))
     assert run.world.counters["claims_sold"] == pytest.approx(1e6 - good, rel=1e-9)
+
+
+@pytest.mark.parametrize("curve", ["constant_product", "stable_swap"])
+def test_a_pool_that_lost_a_coin_trades_no_more(curve):
+    """Its dollars are stolen: the ether stays, and what reads its price reads the market's."""
+    shocks = [{"at": 2, "kind": "theft", "target": "uni", "size": 1e6}, gap(-0.1, at=3)]
+    run = model({"uni": pool(curve=curve)}, shocks=shocks)
+    run.run()
+    maker = run.pricing.pools.all[0]
+    assert maker.reserves() == pytest.approx([0.0, 1_000.0])
+    assert maker.price(1) == pytest.approx(900.0)
+    assert maker.quote(1, 0, 5.0) == 0.0
