@@ -84,6 +84,9 @@ class Runner:
             if not pending:
                 return
             finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+            if len(pending) == 1:  # if its worker died, it was this chunk
+                (last,) = pending.values()
+                last.alone = len(last.runs) == 1
             if any([self._take(future, pending.pop(future)) for future in finished]):
                 # A broken pool takes along what else was in it; the suspects need it empty in any case.
                 for future in wait(pending).done:

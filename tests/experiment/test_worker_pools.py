@@ -42,7 +42,17 @@ class Perilous(GeometricBrownian):
         return super().sample(assets, dt_years, steps, stream)
 """
 
+RUNS = 48
 posix = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a sweep of 48 runs that nothing happened to."""
+    out = tmp_path_factory.mktemp("pools") / "whole"
+    with here() as executor:
+        sweep(small(replications=12), out, executor=executor)
+    return out
 
 
 @posix
@@ -75,10 +85,9 @@ def test_a_run_that_hangs_within_a_step_is_ended(tmp_path: Path, monkeypatch) ->
 
 
 @posix
-def test_kill_9_loses_at_most_what_was_in_flight(tmp_path: Path) -> None:
+def test_kill_9_loses_at_most_what_was_in_flight(tmp_path: Path, whole: Path) -> None:
     psutil = pytest.importorskip("psutil")
-    experiment = small(replications=50)
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(experiment, sort_keys=False))
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(small(replications=12), sort_keys=False))
     command = [sys.executable, "-m", "contagion.cli", "sweep", "small.yaml", "--out", "out", "--workers", "1", "-q"]
     process = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
     parts = tmp_path / "out" / "parts"
@@ -87,22 +96,18 @@ def test_kill_9_loses_at_most_what_was_in_flight(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     kept = open_results(tmp_path / "out")
-    assert 0 < len(kept.runs) < 200 and not kept.manifest["finished"]
+    assert 0 < len(kept.runs) < RUNS and not kept.manifest["finished"]
     assert not psutil.wait_procs(children, timeout=10)[1], "workers outlive their parent"
     with here() as executor:
         sweep(tmp_path / "small.yaml", tmp_path / "out", executor=executor)
-        sweep({**experiment, "name": "small"}, tmp_path / "whole", executor=executor)
-    assert runs_bytes(tmp_path / "out") == runs_bytes(tmp_path / "whole")
-    assert len(open_results(tmp_path / "out").runs) == 200
+    assert runs_bytes(tmp_path / "out") == runs_bytes(whole)
+    assert len(open_results(tmp_path / "out").runs) == RUNS
 
 
 @posix
 @pytest.mark.filterwarnings("ignore")
-def test_a_cluster_that_loses_a_worker_finds_the_same(tmp_path: Path) -> None:
+def test_a_cluster_that_loses_a_worker_finds_the_same(tmp_path: Path, whole: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    experiment = small(replications=25)
-    with here() as executor:
-        sweep(experiment, tmp_path / "whole", executor=executor)
     cluster = distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
     )
@@ -117,10 +122,11 @@ def test_a_cluster_that_loses_a_worker_finds_the_same(tmp_path: Path) -> None:
 
         thread = threading.Thread(target=kill_one)
         thread.start()
-        found = sweep(experiment, tmp_path / "out", scheduler=cluster.scheduler_address)
+        found = sweep(small(replications=12), tmp_path / "out", scheduler=cluster.scheduler_address)
         thread.join()
     assert killed and killed[0] < len(list(parts.glob("*.parquet")))
-    assert len(found.runs) == 100 and runs_bytes(tmp_path / "out") == runs_bytes(tmp_path / "whole")
+    assert found.failures.empty, found.failures.error.iloc[0]
+    assert len(found.runs) == RUNS and runs_bytes(tmp_path / "out") == runs_bytes(whole)
 
 
 def wait_until(condition, process: subprocess.Popen | None = None, timeout: float = 60.0) -> None:
