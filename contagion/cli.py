@@ -68,6 +68,9 @@ def run(
         list[str] | None,
         typer.Option(metavar="[ASSET=]FILE...", help="Recorded price bars: files, folders, globs."),
     ] = None,
+    network: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Recorded network, for scenarios that read one: xusd_2025.")
+    ] = None,
     settings: Settings = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary: the folder only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The outcomes as JSON instead of the summary.")] = False,
@@ -77,6 +80,8 @@ def run(
         raise InputError("SCENARIO", " ".join([scenario, *more_prices]), "one; price files follow --prices")
     root = _seed(seed)
     overrides = _overrides(settings, [*(prices or ()), *(more_prices or ())])
+    if network is not None:
+        overrides["network.source"] = network
     # Before any work: results that could not be saved are not worth computing.
     from contagion.results import require_free, save
 

@@ -1,9 +1,10 @@
 """Who lost what when the loans against deUSD and sdeUSD went bad: a real network of vaults and lending markets.
 
-    python experiments/morpho_xusd_network.py ../shared/data/morpho_xusd_2025-11/block6_vault_full_allocations.csv
+    python experiments/morpho_xusd_network.py ../shared/data/morpho_xusd_2025-11
 
 Vaults hold claims on markets and their depositors stand outside. A market here is what was supplied to it; the shock
-takes all of it from the markets that the data marks as toxic. Nothing else moves, so a vault loses its allocation.
+takes all of it from the markets that lent against the tokens. Nothing else moves, so a vault loses its allocation: the
+most it could. What it loses when curators and depositors leave in time is `contagion run xusd_2025 --network FOLDER`.
 """
 
 from __future__ import annotations
@@ -11,21 +12,23 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from contagion import ContagionModel
-from contagion.network import read_graph
+import networkx as nx
 
-DATA = Path("../shared/data/morpho_xusd_2025-11/block6_vault_full_allocations.csv")
-COLUMNS = {
-    "creditor": "vault_name", "debtor": "market_unique_key", "amount": "supply_assets_usd",
-    "debtor_name": "collateral_symbol",
-}  # fmt: skip
+from contagion import ContagionModel
+from contagion.errors import InputError
+from contagion.scenario.morpho_network import read_allocations
+
+DATA = Path("../shared/data/morpho_xusd_2025-11")
+TOKENS = ("xUSD", "deUSD", "sdeUSD")
 
 
 def shocked(path: Path) -> tuple[dict[str, float], dict[str, float]]:
     """What the depositors of each vault had before and after the shock. [USD]"""
-    graph = read_graph(path, columns=COLUMNS, kind="claim", creditor_type="vault", debtor_type="vault",
-                       zero_amounts="drop")  # fmt: skip
-    toxic = dict.fromkeys(market for _, market, edge in graph.edges(data=True) if edge["is_toxic_market"])
+    allocations, _ = read_allocations(path)
+    allocations = allocations[allocations["amount"] > 0.0].assign(kind="claim")
+    graph = nx.from_pandas_edgelist(allocations, "vault", "market", ["amount", "kind"], create_using=nx.MultiDiGraph)
+    nx.set_node_attributes(graph, "vault", "type")
+    toxic = list(allocations.loc[allocations["collateral"].isin(TOKENS), "market"].unique())
     supplied = dict(graph.in_degree(toxic, weight="amount"))
     world = {
         "name": "morpho_xusd", "steps": 1, "feedback": "none", "assets": {"USDC": {"volatility": 0}},
@@ -46,9 +49,10 @@ def deposits(model: ContagionModel) -> dict[str, float]:
 
 
 def main(path: Path) -> None:
-    if not path.is_file():
-        sys.exit(f"{path} is not there: give the path of block6_vault_full_allocations.csv")
-    before, after = shocked(path)
+    try:
+        before, after = shocked(path)
+    except InputError as error:
+        sys.exit(str(error))
     print(f"{'vault':32}{'deposits, USD':>16}{'lost, USD':>16}{'lost':>9}")
     for vault in sorted(before, key=lambda name: after[name] - before[name]):
         lost = before[vault] - after[vault]

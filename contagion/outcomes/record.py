@@ -218,6 +218,8 @@ class Recorder:
             manifest["mirrored"] = True
         if world.price_files:
             manifest["price_files"] = world.price_files
+        if scenario.network is not None and scenario.network.build().files:
+            manifest["network_files"] = scenario.network.build().files
         ledger = world.bookkeeper.ledger.frame(world.state.agent_name)
         return RunResult(
             outcomes, self.steps(), self.rounds(), ledger, self.agents(), facts, manifest, self.burden(),

@@ -10,7 +10,7 @@ from pydantic_core import core_schema
 from contagion.scenario.rules import BUILT_IN
 from contagion.scenario.schema import Scenario
 
-RULE_FIELDS = {"prices": "process", "impact": "impact", "engine": "engine", "waterfall": "layer"}
+RULE_FIELDS = {"prices": "process", "impact": "impact", "engine": "engine", "waterfall": "layer", "network": "reader"}
 """Fields that hold rules -> kind of rule."""
 
 
@@ -29,6 +29,8 @@ def scenario_schema() -> dict[str, Any]:
             if field in properties:
                 rule = {"$ref": f"#/$defs/rule_{kind}"}
                 is_list = properties[field].get("type") == "array"
+                if {"type": "null"} in properties[field].get("anyOf", ()):
+                    rule = {"anyOf": [rule, {"type": "null"}]}
                 properties[field] = {"type": "array", "items": rule} if is_list else rule
         if "archetype" in properties:
             properties["archetype"] = _name("archetype")

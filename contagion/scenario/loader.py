@@ -15,6 +15,7 @@ from contagion.errors import InputError
 from contagion.market.prices import EventPath
 from contagion.scenario.check import check
 from contagion.scenario.names import nearest
+from contagion.scenario.network_files import with_network
 from contagion.scenario.overrides import apply_overrides, resolve
 from contagion.scenario.preset import expand, preset_fields, preset_names, presets_of
 from contagion.scenario.rules import RuleSpec
@@ -41,12 +42,9 @@ def load_scenario(
     InputError
         The scenario, or an override, is not valid: names the field, the value and what is accepted.
     """
-    overrides = dict(overrides or {})
     if isinstance(source, Scenario) and not overrides:
         return source
-    data = source.model_dump(mode="json") if isinstance(source, Scenario) else _read(source)
-    for path in [path for path in overrides if path.split(".")[-1] == "preset"]:
-        _set_preset(data, path, overrides.pop(path))
+    data, overrides = _as_written(source, overrides)
     scenario = _validate(_expanded(data))
     if "prices" in overrides:  # first: it decides which paths below it there are
         prices = {"prices": _in_event_window(scenario.prices, overrides.pop("prices"))}
@@ -55,6 +53,19 @@ def load_scenario(
         scenario = _validate(apply_overrides(scenario, overrides))
     check(scenario)
     return scenario
+
+
+def _as_written(
+    source: str | Path | Mapping[str, Any] | Scenario, overrides: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Plain data with its network read and its presets chosen, and the overrides that are left."""
+    data = source.model_dump(mode="json") if isinstance(source, Scenario) else _read(source)
+    overrides = dict(overrides or {})
+    network = {path: overrides.pop(path) for path in [*overrides] if path.partition(".")[0] == "network"}
+    data = with_network(data, network)
+    for path in [path for path in overrides if path.split(".")[-1] == "preset"]:
+        _set_preset(data, path, overrides.pop(path))
+    return data, overrides
 
 
 def _in_event_window(written: RuleSpec, given: Any) -> Any:
@@ -83,9 +94,8 @@ def describe(
         ``path``, ``value`` of the preset, ``source``, ``as_of``, ``assumed``, ``note``, ``overridden``, in the
         scenario's order.
     """
-    scenario, data, overrides = load_scenario(source, overrides), _read(source), dict(overrides or {})
-    for path in [path for path in overrides if path.split(".")[-1] == "preset"]:
-        _set_preset(data, path, overrides.pop(path))
+    scenario = load_scenario(source, overrides)
+    data, overrides = _as_written(source, overrides)
     replaced = [tuple(map(str, keys)) for path in overrides for keys, _ in resolve(scenario, path)]
     rows = []
     for section in VENUE_SECTIONS:

@@ -20,6 +20,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "event": "contagion.market.prices:EventPath",
         "file": "contagion.market.prices:FilePath",
     },
+    "reader": {
+        "morpho": "contagion.scenario.morpho_network:MorphoNetwork",
+    },
     "impact": {
         "linear": "contagion.market.impact:LinearImpact",
         "square_root": "contagion.market.impact:SquareRootImpact",

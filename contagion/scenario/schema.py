@@ -129,6 +129,7 @@ class Scenario(Strict):
     chain: Chain | None = None  # none: gas costs what keepers say, and every transaction gets in
     credit: Credit = Credit()
     rumours: Rumours = Rumours()
+    network: Annotated[RuleSpec, BeforeValidator(spec_of("reader"))] | None = None  # what reads protocols from files
     facts: tuple[Fact, ...] = ()
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ def balances() -> tuple[dict[str, float], dict[str, float]]:
     spec = importlib.util.spec_from_file_location("morpho_xusd_network", place)
     experiment = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(experiment)
-    return experiment.shocked(ALLOCATIONS)
+    return experiment.shocked(DATA)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
