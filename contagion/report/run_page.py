@@ -236,5 +236,6 @@ def provenance_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         ("versions", versions),
         ("system", ", ".join(str(value) for value in platform.values())),
         *(("price file", f"{name} {value}") for name, value in (manifest.get("price_files") or {}).items()),
+        *(("network file", f"{name} {value}") for name, value in (manifest.get("network_files") or {}).items()),
     ]
     return [(name, str(value)) for name, value in rows if value not in (None, "")]
