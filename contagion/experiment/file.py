@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,7 +22,8 @@ Count = Annotated[int, Field(ge=1)]
 class Stopping(Strict):
     """Add replications until every interval is narrow enough, or the budget ends."""
 
-    precision: dict[str, Positive]  # outcome -> widest half-width of its interval, in the outcome's unit
+    # outcome -> widest half-width of its interval, in the outcome's unit
+    precision: Annotated[dict[str, Positive], Field(min_length=1)]
     budget: Count  # most runs in all
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     batch: Count = 10  # replications that are added at a time
@@ -79,12 +81,19 @@ class Experiment(Strict):
     stopping: Stopping | None = None
     time_limit: Positive | None = None
 
-    @field_validator("levers")
+    @field_validator("name")
     @classmethod
-    def _levers(cls, levers: dict[str, Any]) -> dict[str, Any]:
-        for name, lever in levers.items():
-            if isinstance(lever, list) and not lever:
-                raise InputError(name, lever, "a list of one or more values, or a policy (path: value)")
+    def _name_of_a_folder(cls, name: str) -> str:
+        if not re.fullmatch(r"[^\s./\\][^/\\]*", name):
+            raise InputError("name", name, "a name that its folder in results/ can have")
+        return name
+
+    @field_validator("levers", mode="before")
+    @classmethod
+    def _levers(cls, levers: Any) -> Any:
+        for name, lever in levers.items() if isinstance(levers, dict) else ():
+            if not isinstance(lever, list | dict) or lever == []:
+                raise InputError(name, lever, "a policy (path: value), or a list of one or more values for this path")
         return levers
 
     @model_validator(mode="after")

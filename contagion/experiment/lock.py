@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from contagion.errors import ContagionError
+from contagion.errors import ContagionError, InputError
 
 NAME = "lock"
 
@@ -23,9 +23,15 @@ def only_writer(folder: Path) -> Iterator[None]:
     ------
     ContagionError
         Another process holds it; says which one, where, and since when.
+    InputError
+        It cannot be written.
     """
+    try:
+        opened = (folder / NAME).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise InputError("out", str(folder), f"a folder that can be written ({error.strerror or error})") from None
     # The file stays: removing it would let two processes lock two files of the same name.
-    with (folder / NAME).open("a+", encoding="utf-8") as file:
+    with opened as file:
         if not _lock(file.fileno()):
             raise ContagionError(f"{folder} is in use by {_holder(file)}; wait for it, or choose another folder")
         file.seek(0)

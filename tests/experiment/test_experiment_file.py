@@ -57,7 +57,10 @@ BAD_FILES = {
     "scenario: quickstart\ndesign: morris\n": r"uncertainties: got \[\]; accepted: two or more for morris",
     "scenario: quickstart\nreplications: 0\n": "replications: got 0; accepted: greater than or equal to 1",
     "scenario: quickstart\nreplications: 3\nantithetic: true\n": "replications: got 3; accepted: an even number",
-    "scenario: quickstart\nlevers: {a: []}\n": r"a: got \[\]; accepted: a list of one or more values",
+    "scenario: quickstart\nlevers: {a: []}\n": r"a: got \[\]; accepted: a policy .* or a list of one or more values",
+    "scenario: quickstart\nlevers: {a: 5}\n": "levers.a: got 5; accepted: a policy",
+    "scenario: quickstart\nname: ../a\n": r"name: got '\.\./a'; accepted: a name that its folder",
+    "scenario: quickstart\nstopping: {precision: {}, budget: 9}\n": r"precision: got {}; accepted: .*at least 1",
 }
 
 

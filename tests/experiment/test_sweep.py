@@ -110,6 +110,9 @@ def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("")
     with pytest.raises(InputError, match="a folder that is new or empty, or holds a sweep"):
         run(tmp_path)
+    (tmp_path / "unwritable" / "lock").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"out: got .*unwritable'; accepted: a folder that can be written \("):
+        run(tmp_path / "unwritable")
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="out"):
         run(tmp_path / "file" / "below")
