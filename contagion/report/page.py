@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+SHORT_FILE = 60  # lines up to which a file is shown, and printed, without being asked for
+
+
 @dataclass(frozen=True)
 class Drawing:
     """A figure of a page: a name, how to read it, and a function that draws it in a theme."""
@@ -55,6 +58,9 @@ class Page:
     repeat: list[str]  # commands
     provenance: list[tuple[str, str]]
     notes: list[str] = field(default_factory=list)
+    setting: list[Section] = field(default_factory=list)  # what was run or compared, before the figures
+    files: list[tuple[str, str]] = field(default_factory=list)  # name and text of files that the commands read
+    glossary: list[tuple[str, str]] = field(default_factory=list)
 
 
 def rendered(page: Page) -> str:
@@ -68,6 +74,9 @@ def rendered(page: Page) -> str:
         "figures": "".join(_figure(drawing) for drawing in page.drawings),
         "tables": "".join(_section(section) for section in page.sections),
         "method": "".join(f"<p>{html.escape(text)}</p>" for text in page.method),
+        "setting": "".join(_section(section) for section in page.setting),
+        "files": "".join(_file(name, text) for name, text in page.files),
+        "glossary": _glossary(page.glossary),
         "repeat": html.escape("\n".join(page.repeat)),
         "provenance": "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
                               for name, value in page.provenance),
@@ -92,6 +101,17 @@ def _list(items: list[str]) -> str:
 
 def _notes(notes: list[str]) -> str:
     return f"<aside><h3>To bear in mind</h3>{_list(notes)}</aside>" if notes else ""
+
+
+def _file(name: str, text: str) -> str:
+    head = f"<summary><h3>{html.escape(name)}</h3></summary><button type=button class=copy>copy</button>"
+    shown = " open" if text.count("\n") <= SHORT_FILE else ""
+    return f"<details class=file{shown}>{head}<pre>{html.escape(text)}</pre></details>"
+
+
+def _glossary(terms: list[tuple[str, str]]) -> str:
+    rows = "".join(f"<dt>{html.escape(term)}</dt><dd>{html.escape(meaning)}</dd>" for term, meaning in terms)
+    return f"<h2>Glossary</h2><dl>{rows}</dl>" if terms else ""
 
 
 def _figure(drawing: Drawing) -> str:

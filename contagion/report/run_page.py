@@ -22,6 +22,10 @@ from contagion.report.source import borne, drawdown, market_assets, plain, scena
 from contagion.results import RunResult
 from contagion.terminal import amount
 
+CHANGED = (
+    " of the source, plus edits that were not committed when this was made: that commit alone may give other numbers"
+)
+
 
 def run_page(run: RunResult, place: str = "") -> Page:
     """The page of a run; `place` is where it was saved, for the commands that repeat it."""
@@ -232,7 +236,7 @@ def provenance_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         ("made on", manifest.get("created")),
         ("scenario hash (SHA-256)", manifest.get("scenario_hash")),
         ("seed", manifest.get("seed")),
-        ("commit", f"{commit}{' with changes' if git.get('dirty') else ''}" if commit else None),
+        ("commit", f"{commit}{CHANGED if git.get('dirty') else ''}" if commit else None),
         ("versions", versions),
         ("system", ", ".join(str(value) for value in platform.values())),
         *(("price file", f"{name} {value}") for name, value in (manifest.get("price_files") or {}).items()),

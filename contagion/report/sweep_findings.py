@@ -11,14 +11,17 @@ from contagion.report.figures.sweep_map import binned, strongest
 from contagion.report.intervals import QUANTILE, chances, differences, dominance, means, panel, regrets
 from contagion.report.page import written
 from contagion.report.sweep_source import Sweep, lower_is_better, unit_of
+from contagion.report.sweep_winners import winning_sentences
+from contagion.report.words import between, quoted, usd
 
 DRAWN = 3  # outcomes that get figures of their own
+MOST_TAILS = 3
 TOLD = 6  # outcomes with sentences and rows
 
 
 def findings(sweep: Sweep) -> list[str]:
     """What came out in plain sentences, with intervals."""
-    said = [_summary(sweep)]
+    said = [_summary(sweep), *winning_sentences(sweep)] if len(sweep.policies) > 1 else []
     for outcome in sweep.outcomes[:TOLD]:
         if sweep.runs[outcome].nunique(dropna=True) < 2:
             value = sweep.runs[outcome].dropna()
@@ -62,20 +65,35 @@ def _summary(sweep: Sweep) -> str:
             continue
         best = _order(sweep, outcome)[0]
         tied = _not_worse(sweep, outcome, best)
-        sure = "surely" if not tied else f"but not surely before {_listed(tied)}"
-        parts.append(f"“{best}” on {outcome}, {sure}")
+        word = "lowest" if lower_is_better(outcome) else "highest"
+        sure = "surely" if not tied else f"but not surely before {quoted(tied)}"
+        parts.append(f"“{best}” has the {word} mean {outcome}, {sure}")
     if not parts:
         return "On the outcomes looked at, the policies differ in no run."
-    sure = (
-        "“Surely” means that differences as large to every other policy would come about by chance in fewer than one "
-        "experiment in twenty (p-values adjusted after Holm)."
+    said = f"{'; '.join(parts)}.".replace("; ", ". ")
+    return f"{said} {_how_sure(sweep)} {_gross(sweep)}".strip()
+
+
+def _how_sure(sweep: Sweep) -> str:
+    one = (
+        " This is about chance only: all runs are of one world, and say nothing about other shocks or sizes."
+        if sweep.runs["world"].nunique() == 1 else ""
+    )  # fmt: skip
+    return (
+        "“Surely” means that chance alone would make differences as large to every other policy in fewer than one "
+        f"experiment in twenty (p-values adjusted after Holm).{one}"
     )
-    return f"Best policies: {'; '.join(parts)}. {sure}"
 
 
-def _listed(names: list[str]) -> str:
-    quoted = [f"“{name}”" for name in names[:3]]
-    return ", ".join(quoted) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def _gross(sweep: Sweep) -> str:
+    """What the outcome that comes first leaves out."""
+    if not any(name.startswith(("system_loss", "deficit", "burden")) for name in sweep.outcomes[:1]):
+        return ""
+    won = any(str(name).startswith("gain.") for name in sweep.runs)
+    return (
+        f"A low {sweep.outcomes[0]} does not make a policy the better one: it adds up losses and leaves out what "
+        "others gain." + (" Who wins and who loses is said next." if won else "")
+    )
 
 
 def _best(sweep: Sweep, outcome: str) -> str:
@@ -93,10 +111,9 @@ def _best(sweep: Sweep, outcome: str) -> str:
     chance = chances(sweep, outcome).loc[best, "probability_best"]
     said = [
         f"{head}",
-        f"On the same worlds and draws it differs from the next, “{second}”, by "
-        f"{_between(gap['difference'], gap['low'], gap['high'], outcome)}; the probability that its mean is the "
-        f"best of "
-        f"all is {_chance(chance)}",
+        f"Run by run it differs from the next, “{second}”, by "
+        f"{_between(gap['difference'], gap['low'], gap['high'], outcome)}; the probability that its mean is the best "
+        f"of all is {_chance(chance)}",
     ]
     if regret["worlds"] > 1:
         behind = regret["max_regret"]
@@ -105,17 +122,42 @@ def _best(sweep: Sweep, outcome: str) -> str:
             if behind <= 0.0
             else f"In the world that suits it least it is {_value(behind, outcome)} behind the best"
         )
-    under = dominance(sweep, outcome)
-    under = under[(under["policy"] == best) & under["dominates"]]
-    first, any_order = (list(dict.fromkeys(rows["over"])) for rows in (under[under["order"] == 1], under))
-    if any_order:
-        how = (
-            "whatever one thinks of risk (first order)"
-            if set(first) == set(any_order)
-            else "if one dislikes risk (second order)"
-        )
-        said.append(f"Its whole distribution is preferable to that of {_listed(any_order)} {how}")
+    said += _risk(sweep, outcome, best)
     return ". ".join(said) + "."
+
+
+def _risk(sweep: Sweep, outcome: str, best: str) -> list[str]:
+    """Whether the policy with the best mean is the better one for those who fear the tail too."""
+    table, under = means(sweep, outcome), dominance(sweep, outcome)
+    under = under[(under["policy"] == best) & under["dominates"]]
+    first, second = (list(under[under["order"] == order]["over"]) for order in (1, 2))
+    later = [name for name in second if name not in first]
+    sign = 1.0 if lower_is_better(outcome) else -1.0
+    worse = [
+        name
+        for name in table.index
+        if name not in (*first, *second) and sign * table.loc[best, "es"] > sign * table.loc[name, "es"]
+    ]  # fmt: skip
+    said = []
+    if first:
+        said.append(
+            f"On {outcome} alone it is better than {quoted(first)} whatever one thinks of risk: at every quantile of "
+            "the runs (first-order dominance; the reverse is rejected)"
+        )
+    if later:
+        said.append(
+            f"On {outcome} alone it is better than {quoted(later)} for everyone who dislikes risk (second-order "
+            "dominance; the reverse is rejected)"
+        )
+    if worse:
+        word, tail = "Lower" if sign > 0.0 else "Higher", {name: _value(float(table.loc[name, "es"]), outcome)
+                                                          for name in table.index}  # fmt: skip
+        others = ", ".join(f"{tail[name]} under “{name}”" for name in worse[:MOST_TAILS])
+        said.append(
+            f"{word} mean, worse tail: its expected shortfall (mean of the worst {1.0 - QUANTILE:.0%} of runs) is "
+            f"{tail[best]}, against {others}"
+        )
+    return said
 
 
 def _chance(share: float) -> str:
@@ -158,11 +200,15 @@ def _between(value: float, low: float, high: float, outcome: str) -> str:
     text = _value(value, outcome)
     if not np.isfinite(low):
         return text
+    if unit_of(outcome) == "USD":
+        return f"{text} (95% interval {between(low, high)})"
     return f"{text} (95% interval {_number(low, outcome)} to {_number(high, outcome)})"
 
 
 def _value(number: float, outcome: str) -> str:
     unit = unit_of(outcome)
+    if unit == "USD":
+        return usd(number)
     return f"{_number(number, outcome)}{'' if unit == '1' else ' ' + unit}"
 
 

@@ -131,9 +131,10 @@ def test_a_comparison_says_who_is_best_and_how_surely(runs: pd.DataFrame) -> Non
         return sweep_findings(sweep_of(table.assign(deficit=moved)))
 
     said = many({0: -1.0, 1: 0.0, 2: 1.0})
-    assert said[0].startswith("Best policies: “b” on deficit, surely.")
-    assert "“b” has the lowest mean, 149.00 USD (95% interval" in said[1]
-    assert "differs from the next, “a”, by -3.00 USD" in said[1] and "behind the best" in said[1]
+    assert said[0].startswith("“b” has the lowest mean deficit, surely.")
+    assert "does not make a policy the better one" in said[0]
+    assert "“b” has the lowest mean, USD 149.00 (95% interval" in said[1]
+    assert "differs from the next, “a”, by −USD 3.00" in said[1] and "behind the best" in said[1]
     same = sweep_of(runs.assign(deficit=runs["seed"] * 1.0))
     assert sweep_findings(same)[0] == "On the outcomes looked at, the policies differ in no run."
     assert "but not surely before “a”" in many({0: -20.0, 1: 5.0, 2: 18.0})[0]
@@ -165,7 +166,7 @@ def test_the_command_writes_a_report_of_a_sweep(swept: Path, capsys: pytest.Capt
     file = Path(capsys.readouterr().out.strip())
     text = file.read_text(encoding="utf-8")
     assert file == swept / "report.html"
-    assert "Does a larger fund help?" in text and "“large” on burden.traders" in text
+    assert "Does a larger fund help?" in text and "“large” has the lowest mean burden.traders" in text
     assert [link for link in Outline(text).links if not link.startswith(("data:", "#"))] == []
 
 
@@ -208,3 +209,39 @@ def test_too_many_marks_become_a_picture_for_each_theme() -> None:
 
     drawn = embedded(draw, "many", "many points")
     assert re.findall(r'<img class="in-(\w+)"', drawn) == ["light", "dark"]
+
+
+def test_a_comparison_names_what_was_compared_who_wins_and_how_to_repeat_it(swept: Path, tmp_path: Path) -> None:
+    import yaml
+
+    from contagion.experiment.file import load_experiment
+
+    page = sweep_page(sweep_of(swept))
+    policies = next(section.table for section in page.setting if section.title == "The policies")
+    assert policies["exchanges.perp.insurance_fund.size"].tolist() == ["50,000", "400,000"]
+    assert policies["perp: layers in the order asked"][0].startswith("insurance fund, then backstop vault, then")
+    runs = sweep_of(swept).runs
+    gained = {policy: rows["gain.funds"].mean() for policy, rows in runs.groupby("policy")}
+    assert "Under “large” instead of “small”" in page.findings[1]
+    lost = (gained["small"] - gained["large"]) / 1e3
+    assert f"insurance funds and reserves (−USD {lost:.4g} thousand" in page.findings[1]
+    names = ("traders", "exchanges", "funds", "protocols", "outside")
+    net = sum(runs.loc[runs["policy"] == policy, f"gain.{name}"].mean() * sign
+              for policy, sign in (("large", 1), ("small", -1)) for name in names)  # fmt: skip
+    won = next(section.table for section in page.sections if section.title == "Who wins and who loses")
+    assert won.loc[won["agents"] == "sum over all types", "gain [USD]"].item() == pytest.approx(net, rel=1e-6)
+    name, text = page.files[0]
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert load_experiment(tmp_path / name) == load_experiment(yaml.safe_load(text)) == sweep_of(swept).experiment
+
+
+def test_columns_and_layers_are_split_by_policy_and_one_world_has_no_regret(swept: Path) -> None:
+    page, runs = sweep_page(sweep_of(swept)), sweep_of(swept).runs
+    parts = {section.title: section.table for section in page.sections}
+    layers = parts["Who bears deficits under each policy"].set_index("layer")
+    small = runs[runs["policy"] == "small"]
+    assert layers.loc["insurance fund", "small [USD]"] == pytest.approx(small["absorbed.insurance_fund"].mean())
+    assert layers.iloc[:-1].sum().tolist() == pytest.approx(layers.loc["all deficits"].tolist())
+    assert "mean, small" in parts["All columns"] and "seed" not in parts["All columns"]["column"].tolist()
+    assert not any("regret" in column for table in parts.values() for column in map(str, table))
+    assert [words for _, words in page.numbers] == ["runs", "policies", "seeds, derived from master seed 0"]

@@ -19,4 +19,12 @@ document.querySelectorAll("table.sortable th button").forEach((button) => {
     body.append(...[...body.rows].sort(order));
   };
 });
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));
+document.querySelectorAll("button.copy").forEach((button) => {
+  button.onclick = () => {
+    const range = document.createRange();
+    range.selectNodeContents(button.nextElementSibling);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    document.execCommand("copy");
+  };
+});

@@ -43,8 +43,8 @@ def comparison(
     Figure
         Left: policy less baseline on the same world and seed, one dot a pair, their mean and its 95% bootstrap
         interval. Middle: share of runs at or below a value; where lower is better, a curve that is nowhere below
-        another dominates it. Right: how much worse than the best policy of each world, in the mean over worlds and in
-        the worst.
+        another dominates it. Right, with two worlds or more: how much worse than the best policy of each world, in the
+        mean over worlds and in the worst.
     """
     sweep = sweep_of(source)
     name = chosen(sweep, outcome)
@@ -59,11 +59,14 @@ def comparison(
         if len(policies) < 2:
             message(figure.subplots(), "There is one policy only.", colour)
             return figure
-        panels = figure.subplots(1, 3, width_ratios=[1.25, 1.1, 1.0]) if wide else figure.subplots(3, 1)
+        places = sweep.runs["world"].nunique() > 1  # with one world regret is the difference to the best mean
+        ratios = [1.25, 1.1, 1.0] if places else [1.25, 1.1]
+        panels = figure.subplots(1, len(ratios), width_ratios=ratios) if wide else figure.subplots(len(ratios), 1)
         hue = {policy: colour[SERIES[place % len(SERIES)]] for place, policy in enumerate(policies)}
         _differences(panels[0], sweep, name, first, hue, colour)
         _distributions(panels[1], sweep, name, hue, colour)
-        _regret(panels[2], sweep, name, hue, colour, named=not wide)
+        if places:
+            _regret(panels[2], sweep, name, hue, colour, named=not wide)
     for label, policy in zip(panels[0].get_yticklabels(), hue, strict=True):
         label.set_color(hue[policy])
         label.set_weight("bold")
@@ -85,7 +88,7 @@ def _differences(axes, sweep, name: str, first: str, hue: dict[str, str], colour
         gap = (table[policy] - table[first]).to_numpy()
         shown = gap[:: max(1, len(gap) // MOST_DOTS)]
         spread = ((np.arange(len(shown)) * 0.618) % 1.0 - 0.5) * 0.5
-        axes.plot(shown, row + spread, ".", color=hue[policy], alpha=0.25, markersize=2.5, markeredgewidth=0)
+        axes.plot(shown, row + spread, ".", color=hue[policy], alpha=0.55, markersize=3.5, markeredgewidth=0)
         mean, low, high = found.loc[policy, ["difference", "low", "high"]]
         axes.plot([low, high], [row, row], color=colour["ink"], linewidth=2.2)
         axes.plot(mean, row, "o", color=hue[policy], markersize=5.5, markeredgecolor=colour["ink"], markeredgewidth=0.8)
@@ -107,6 +110,8 @@ def _distributions(panel, sweep, name: str, hue: dict[str, str], colour: dict[st
     money(panel.xaxis, most=4)
     panel.set_xlabel(with_unit(name))
     panel.set_title("Share of runs at or below", color=colour["muted"])
+    if len(hue) <= 6:
+        panel.legend(loc="best", handlelength=1.2, fontsize=6)
 
 
 def _regret(panel, sweep, name: str, hue: dict[str, str], colour: dict[str, str], *, named: bool) -> None:

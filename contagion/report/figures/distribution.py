@@ -55,6 +55,7 @@ def distribution(
             return figure
         edges = np.histogram_bin_edges(everything, bins=BINS)
         panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0]
+        top = max(int(np.histogram(values, edges)[0].max(initial=1)) for values in groups.values())
         for place, (panel, (policy, values)) in enumerate(zip(panels, groups.items(), strict=True)):
             shade = colour[SERIES[place % len(SERIES)]]
             heights, _ = np.histogram(values, edges)
@@ -66,8 +67,8 @@ def distribution(
             if len(groups) > 1:
                 words = named(policy, 60) + (": " if wide else "\n") + words
             panel.set_title(words, color=colour["muted"])
-            panel.set_yticks([0, int(heights.max())])
-            panel.set_ylim(0, 1.1 * heights.max())
+            panel.set_yticks([0, top])
+            panel.set_ylim(0, 1.1 * top)
         panels[len(groups) // 2].set_ylabel("runs")
         money(panels[-1].xaxis)
         panels[-1].set_xlabel(with_unit(name))
