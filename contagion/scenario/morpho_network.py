@@ -99,9 +99,9 @@ class MorphoNetwork(Strict):
         Debt of borrowers over the most they may owe. [1]
     flees_at
         Vault -> loss from which on its curator leaves a market (see ``CuratedVault``); others stay. [1]
-    deposits
-        Issuer -> deposits from outside the network, in place of the scenario's: borrowers hold another part of them.
-        [USD]
+    issued
+        Issuer -> its claims held by borrowers of the network and outside together: what borrowers do not post as
+        collateral takes the place of the scenario's deposits. [USD]
     smallest
         Smaller allocations are left out. [USD]
     """
@@ -112,7 +112,7 @@ class MorphoNetwork(Strict):
     used: Share = 0.9
     drawn: Annotated[float, Field(gt=0, le=1)] = 0.93
     flees_at: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}
-    deposits: dict[str, Money] = {}
+    issued: dict[str, Money] = {}
     smallest: Money = 1000.0
 
     def put_into(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -121,8 +121,8 @@ class MorphoNetwork(Strict):
         Raises
         ------
         InputError
-            The table (see :func:`read_allocations`); `flees_at` of a vault, `deposits` of an issuer or `collateral`
-            that is not there; a vault with the name of a protocol that stays.
+            The table (see :func:`read_allocations`); `flees_at` of a vault, `issued` by an issuer or `collateral` that
+            is not there; less issued than borrowers post; a vault with the name of a protocol that stays.
         """
         frame, files = read_allocations(self.source)
         written = data.get("protocols") or {}
@@ -130,20 +130,19 @@ class MorphoNetwork(Strict):
         kept = {name: spec for name, spec in written.items() if name not in replaced}
         for vault in self.flees_at:
             known("network.flees_at", vault, list(frame["vault"].unique()))
-        for issuer in self.deposits:
-            known("network.deposits", issuer, kept)
+        for issuer in self.issued:
+            known("network.issued", issuer, kept)
         for asset in self.collateral.values():
             known("network.collateral", asset, [*kept, *(data.get("assets") or ())])
-        issuers = {name: spec | self._deposits_of(name) for name, spec in kept.items()}
         frame = frame[(frame["amount"] >= self.smallest) & (frame["amount"] > 0.0)]
         lent = frame[frame["limit"] > 0.0]
         markets = {name: rows for name, rows in lent.groupby("market", sort=False)}
         vaults = {name: rows for name, rows in frame.groupby("vault", sort=False)}
         for name in (*markets, *vaults):
-            if name in issuers:
+            if name in kept:
                 raise InputError("network.source", name, "names other than those of the scenario's issuers")
         protocols = {
-            **issuers,
+            **{name: spec | self._deposits(name, markets) for name, spec in kept.items()},
             OTHER: {"kind": "fiat_backed"},
             **{name: self._market(rows) for name, rows in markets.items()},
             **{name: self._vault(name, rows) for name, rows in vaults.items()},
@@ -153,8 +152,14 @@ class MorphoNetwork(Strict):
         network = {**data["network"], "files": files}
         return {**data, "network": network, "protocols": protocols, "traders": traders}
 
-    def _deposits_of(self, issuer: str) -> dict[str, float]:
-        return {"deposits": self.deposits[issuer]} if issuer in self.deposits else {}
+    def _deposits(self, issuer: str, markets: dict[str, pd.DataFrame]) -> dict[str, float]:
+        if issuer not in self.issued:
+            return {}
+        posted = sum(self._size(rows) for rows in markets.values() if self._posted(rows) == issuer)
+        if posted > self.issued[issuer]:
+            accepted = f"at least {posted:.6g}, which borrowers post"
+            raise InputError(f"network.issued.{issuer}", self.issued[issuer], accepted)
+        return {"deposits": self.issued[issuer] - posted}
 
     def _market(self, rows: pd.DataFrame) -> dict[str, Any]:
         limit = float(rows["limit"].iloc[0])
@@ -173,11 +178,17 @@ class MorphoNetwork(Strict):
         }  # fmt: skip
 
     def _borrower(self, market: str, rows: pd.DataFrame) -> dict[str, Any]:
-        owed, ratio = self.used * float(rows["amount"].sum()), self.drawn * float(rows["limit"].iloc[0])
         return {
             "archetype": "borrower", "name": f"{market} borrower", "venue": market, "count": 1,
-            "size": {"fixed": owed / ratio}, "wallet": 0.0, "parameters": {"ltv": ratio},
+            "size": {"fixed": self._size(rows)}, "wallet": 0.0, "parameters": {"ltv": self._ratio(rows)},
         }  # fmt: skip
+
+    def _ratio(self, rows: pd.DataFrame) -> float:
+        return self.drawn * float(rows["limit"].iloc[0])
+
+    def _size(self, rows: pd.DataFrame) -> float:
+        """Collateral. [USD]"""
+        return self.used * float(rows["amount"].sum()) / self._ratio(rows)
 
 
 def _served(traders: Any, replaced: set[str], markets: list[str]) -> list[dict[str, Any]]:

@@ -89,6 +89,12 @@ def test_a_stolen_token_leaves_vaults_their_cash_and_the_other_market(folder: Pa
     assert value == pytest.approx({TOKEN: market, PLAIN: 1.0, "north": north, "south": south}, rel=1e-6)
 
 
+def test_what_borrowers_do_not_post_is_held_outside(folder: Path) -> None:
+    """Of 40,000 issued the borrower posts 22,500."""
+    scenario = load_scenario(world(source=str(folder), issued={"token": 40_000.0}))
+    assert scenario.protocols["token"].deposits == pytest.approx(17_500.0)
+
+
 def test_without_files_the_scenarios_own_network_stays() -> None:
     assert set(load_scenario(world()).protocols) == {"token", "made_up", "curator"}
 
@@ -144,7 +150,8 @@ def test_a_table_that_cannot_be_used_says_where(tmp_path: Path, text: str, told:
     [
         ({"source": "nowhere"}, f"network.source: got 'nowhere'; accepted: a folder with {TABLE}"),
         ({"flees_at": {"nroth": 0.1}}, "network.flees_at: got 'nroth'; accepted: one of north, south; nearest: north"),
-        ({"deposits": {"dollar": 1.0}}, "network.deposits: got 'dollar'"),
+        ({"issued": {"dollar": 1.0}}, "network.issued: got 'dollar'"),
+        ({"issued": {"token": 22_499.0}}, "network.issued.token: got 22499.0; accepted: at least 22500"),
         ({"collateral": {"TKN": "dollar"}}, "network.collateral: got 'dollar'"),
         ({"used": 1.5}, "reader morpho.used"),
     ],
@@ -166,3 +173,25 @@ def test_the_recorded_network_has_what_its_own_table_adds_up_to() -> None:
     held = sum(spec.holds.get(name, 0.0) for spec in vaults.values() for name in tokens)
     assert held == pytest.approx(22.8e6, abs=0.05e6)
     assert vaults["MEV Capital USDC"].flees_at == 0.02
+
+
+@recorded
+def test_the_page_tells_what_comes_of_the_recorded_network() -> None:
+    result = ContagionModel("xusd_2025", rng=7, **{"network.source": str(DATA)}).run()
+    page = (Path(__file__).parents[2] / "docs" / "how_to" / "bring_positions.md").read_text()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if " USDC" in line[:25]]
+    told = {cells[0]: cells[1:] for cells in rows if len(cells) == 5}
+    exposures, last = result.exposures, result.steps.iloc[-1]
+    opening, closing = (exposures[exposures["when"] == when] for when in ("start", "end"))
+    assert len(told) == 5
+    for vault, cells in told.items():
+        assets = opening.loc[opening["debtor"] == vault, "amount"].sum()
+        held = opening[(opening["creditor"] == vault) & opening["debtor"].str.contains(r"^(?:sdeUSD|deUSD) ")]
+        redemption = last[f"redemption.{vault}"]
+        stayed = closing.loc[closing["debtor"] == vault, "amount"].sum() / redemption / assets
+        lost = 1.0 - result.outcomes[f"claim_value.{vault}"] / redemption
+        lent = held["amount"].sum() / assets
+        assert cells == [f"{assets / 1e6:.1f} m", f"{lent:.2%}", f"{abs(1.0 - stayed):.1%}", f"{abs(lost):.2%}"]
+    market = "sdeUSD 0x0f956344"
+    assert result.outcomes[f"claim_value.{market}"] / last[f"redemption.{market}"] == pytest.approx(1 - 0.298, abs=5e-4)
+    assert last[f"redemption.{market}"] >= 1.0
