@@ -292,11 +292,14 @@ class Borrower(Behaviour):
         Debt over collateral at the start; none: from the group's leverage. [1]
     comfort
         Health factor below which it acts, and to which it returns. [1]
+    answers_with
+        What it then brings: a repayment, or more of its largest collateral, in hand or bought at the market.
     """
 
     collateral: dict[str, Positive] = {}
     ltv: Annotated[float, Field(gt=0, lt=1)] | None = None
     comfort: Positive = 1.1
+    answers_with: Literal["repayment", "collateral"] = "repayment"
 
 
 class Passive(Behaviour):

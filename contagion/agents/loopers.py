@@ -12,7 +12,7 @@ from contagion.protocols.claim_market import ClaimMarket
 from contagion.protocols.liquidity import liquidity
 from contagion.scenario.isolation import owed_against
 from contagion.scenario.lending import LendingPool
-from contagion.state.codes import Cause, InstrumentKind, Phase
+from contagion.state.codes import InstrumentKind, Phase
 from contagion.state.world import Group, World
 
 _DEBT, _SPOT = int(InstrumentKind.DEBT), int(InstrumentKind.SPOT)
@@ -110,9 +110,7 @@ class Loopers:
             return False
         owner = int(state.accounts.owner[state.positions.account[debt]])
         verbs.borrow(books, debt, cash)
-        books.pay(Cause.SPOT_SALE, owner, verbs.OUTSIDE, cash)
-        books.move_units(verbs.OUTSIDE, owner, asset, bought)
-        books.book(Cause.SPOT_DELIVERY, verbs.OUTSIDE, owner, bought * float(state.assets.fundamental[asset]))
+        verbs.buy_spot(books, owner, asset, bought, cash)
         verbs.post_collateral(books, collateral, bought)
         world.count("looped", cash)
         return True

@@ -9,11 +9,11 @@ it, pro rata to what they lost on the claim; a holder who left in time bears not
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numba as nb
 import numpy as np
 
+from contagion.outcomes.channels import CHANNEL, Channel
 from contagion.state.codes import AgentKind, Cause, InstrumentKind
 from contagion.state.ledger import ROW
 from contagion.state.world import World
@@ -22,34 +22,6 @@ MAX_PASSES = 50
 """Of burdens around issuers that hold each other's claims; what then still circulates stays where it is."""
 
 
-class Channel(IntEnum):
-    """Ways a loss reaches an agent other than by prices. Causes not named below are ``OTHER``."""
-
-    EXECUTION = 0  # trades, liquidations and sales of collateral against the mark
-    FEES = 1
-    SOCIALISED = 2
-    LIMITED = 3  # what a venue carries for accounts below zero: the other side of limited liability
-    CREDIT = 4
-    RUNS = 5  # withdrawals and deposits at another value than the fundamental one; zero at par
-    OTHER = 6  # theft, interventions
-
-
-_CAUSES = {
-    Channel.EXECUTION: (
-        Cause.EXECUTION, Cause.LIQUIDATION, Cause.SPOT_SALE, Cause.SPOT_DELIVERY, Cause.REPAYMENT, Cause.SEIZURE,
-    ),
-    Channel.FEES: (Cause.LIQUIDATION_FEE, Cause.GAS, Cause.SURPLUS, Cause.FEE),
-    Channel.SOCIALISED: (Cause.ALLOCATION, Cause.RESOLUTION),
-    Channel.LIMITED: (Cause.LIMITED_LIABILITY, Cause.DEFICIT),
-    Channel.CREDIT: (Cause.LOAN_PAYMENT, Cause.LOAN_DISCHARGE, Cause.FORGIVEN_DEBT, Cause.DEFAULT_COST),
-    Channel.RUNS: (
-        Cause.WITHDRAWAL, Cause.REDEEMED, Cause.DEPOSIT, Cause.ISSUED, Cause.TOP_UP, Cause.MARGIN_CREDIT,
-        Cause.MARGIN_DEBIT,
-    ),
-}  # fmt: skip
-_CHANNEL = np.full(len(Cause), int(Channel.OTHER))
-for _channel, _causes in _CAUSES.items():
-    _CHANNEL[list(_causes)] = _channel
 _KEPT = np.isin(np.arange(len(Cause)), (
     Cause.ALLOCATION, Cause.RESOLUTION, Cause.ISSUED, Cause.REDEEMED, Cause.THEFT,
 ))  # fmt: skip
@@ -102,7 +74,7 @@ class Incidence:
         known = _number(rows, self._seen, len(self._paid))
         if known > len(self._paid):
             self._paid = np.concatenate([self._paid, np.zeros((known - len(self._paid), len(Channel)))])
-        _count(rows, _CHANNEL, self._seen, self._paid)
+        _count(rows, CHANNEL, self._seen, self._paid)
         some = _KEPT[rows["cause"]]
         if some.any():
             self._kept.append(rows[some])

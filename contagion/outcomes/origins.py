@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from contagion.outcomes.incidence import Channel
+from contagion.outcomes.channels import Channel
 from contagion.state.codes import AccountFlag, AgentKind, Cause, InstrumentKind
 from contagion.state.world import World
 

@@ -18,9 +18,6 @@ from contagion.state.codes import AccountFlag, Cause, InstrumentKind
 _DUST = 1e-13  # units below this share of what was there are rounding
 
 
-# -- claims ---------------------------------------------------------------------------------------------------------
-
-
 def grant(books: Bookkeeper, asset: int, holder: int, units: float) -> None:
     """New claim units for a holder; the row is their fundamental value, from issuer to holder."""
     state = books.state
@@ -157,6 +154,13 @@ def sell_spot(books: Bookkeeper, seller: int, asset: int, units: float, price: f
     books.pay(Cause.SPOT_SALE, OUTSIDE, seller, units * price)
     books.book(Cause.SPOT_DELIVERY, seller, OUTSIDE, units * fundamental)
     return units * price
+
+
+def buy_spot(books: Bookkeeper, buyer: int, asset: int, units: float, cash: float) -> None:
+    """Units from outside into an agent's hands for cash."""
+    books.pay(Cause.SPOT_SALE, buyer, OUTSIDE, cash)
+    books.move_units(OUTSIDE, buyer, asset, units)
+    books.book(Cause.SPOT_DELIVERY, OUTSIDE, buyer, units * float(books.state.assets.fundamental[asset]))
 
 
 # -- accounts at lending pools --------------------------------------------------------------------------------------

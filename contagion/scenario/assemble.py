@@ -15,6 +15,7 @@ from contagion.scenario.isolation import check_isolation
 from contagion.scenario.issuer_accounts import accounts_of, open_hedges
 from contagion.scenario.issuers import DeltaNeutral, Issuer
 from contagion.scenario.layout import Layout, lay_out
+from contagion.scenario.opening_loans import lend
 from contagion.scenario.plans import Plan, account_keys, plan_groups
 from contagion.scenario.policy import apply_limits, cut_loans, with_collateral_weights
 from contagion.scenario.schema import Scenario
@@ -82,7 +83,7 @@ def assemble(
     close_books(layout.books, layout.instruments, accounts, positions)
     sheets.fund_exchanges(layout.books)
     sheets.fund_pools()
-    loans = sheets.lend(layout.books)
+    loans = lend(scenario, layout, plans, agents.cash, layout.books)
     if scenario.credit.risk_weights.ratio > 0.0:
         before = net_worth(agents, accounts, layout.books, holdings, loans, layout.assets)
         notes += cut_loans(scenario, layout, plans, loans, before, agents.cash)

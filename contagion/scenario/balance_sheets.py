@@ -248,48 +248,6 @@ class BalanceSheets:
                 held = layout.instrument_rows[row, name]
                 self.hold(row, int(instruments.asset[held]), float(instruments.customer_units[held]))
 
-    def lend(self, books: Books) -> Loans:
-        """Loans between agents: the scenario's, and what exchanges lent out of customers' cash (due after the run).
-
-        The scenario's loans were paid out before the opening: what the borrower still has of them is in its capital,
-        and a protocol's are part of what its deposits bought.
-        """
-        credit, steps = self.scenario.credit, self.scenario.steps
-        loans = [
-            (self.agent(loan.lender, f"credit.loans.{order}.lender"),
-             self.agent(loan.borrower, f"credit.loans.{order}.borrower"), loan.amount, loan.due)
-            for order, loan in enumerate(credit.loans)
-        ]  # fmt: skip
-        for row, spec in self.layout.specs.items():
-            if not isinstance(spec, Exchange) or spec.reserve_ratio == 1.0:
-                continue
-            where = f"exchanges.{self.layout.names[row]}.lent_to"
-            if spec.lent_to is None:
-                raise InputError(where, None, "the agent that owes the part of customers' cash that is not in reserve")
-            borrower = self.agent(spec.lent_to, where)
-            custody = sum(books.balance[book] for book in self.layout.books_of[row] if books.settle[book] == 0)
-            lent = (1.0 - spec.reserve_ratio) * float(custody)
-            self.agents.cash[row] -= lent
-            self.agents.cash[borrower] += lent
-            loans.append((row, borrower, lent, steps + 1))
-        lender, borrower, face, due = zip(*loans, strict=True) if loans else ((), (), (), ())
-        return Loans(
-            np.array(lender, np.int64), np.array(borrower, np.int64), np.array(face, float), np.array(due, np.int64),
-            np.full(len(loans), credit.recovery_cash), np.full(len(loans), credit.recovery_claims),
-        )  # fmt: skip
-
-    def agent(self, name: str, where: str) -> int:
-        """Row of an agent by name: an institution, a group of one, or ``group:ordinal``."""
-        if name in self.layout.agent_rows:
-            return self.layout.agent_rows[name]
-        group, _, ordinal = name.rpartition(":")
-        for plan in self.plans:
-            if plan.name == name and plan.count == 1:
-                return plan.agents.start
-            if plan.name == group and ordinal.isdecimal() and int(ordinal) < plan.count:
-                return plan.agents.start + int(ordinal)
-        raise InputError(where, name, "an institution, a trader group with count 1, or group:ordinal")
-
 
 def net_worth(
     agents: Agents, accounts: Accounts, books: Books, holdings: Holdings, loans: Loans, assets: Assets

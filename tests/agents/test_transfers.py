@@ -91,7 +91,7 @@ def test_a_run_and_its_steps_are_the_same():
     assert balance(ran) == balance(stepped) == pytest.approx(-888.0)
 
 
-def lent(gap: float, **transfer) -> ContagionModel:
+def lent(gap: float, answers_with: str = "repayment", **transfer) -> ContagionModel:
     """10 ether at 1,000 against 7,000 of debt, threshold 0.8; a borrower who wants a health of 1.1 has 5,000."""
     return ContagionModel({
         "name": "transfers", "steps": 8, "dt": "1h", "prices": "constant", "feedback": "none",
@@ -100,7 +100,7 @@ def lent(gap: float, **transfer) -> ContagionModel:
                                "oracle": {"deviation": 0.0},
                                "collateral": {"ETH": {"ltv": 0.78, "liquidation_threshold": 0.8}}}},
         "traders": [{"archetype": "borrower", "venue": "pool", "size": {"fixed": 10_000.0}, "wallet": 0.5,
-                     "parameters": {"ltv": 0.7, "comfort": 1.1}, "transfer": transfer},
+                     "parameters": {"ltv": 0.7, "comfort": 1.1, "answers_with": answers_with}, "transfer": transfer},
                     {"archetype": "keeper", "venue": "pool", "capital": 1e6,
                      "parameters": {"gas": 0.0, "spot_depth": 1e12}}],
         "shocks": [{"at": 1, "kind": "price_gap", "asset": "ETH", "size": gap},
@@ -125,3 +125,32 @@ def test_a_repayment_that_crosses_comes_too_late_for_the_keeper():
     assert debt(there) == pytest.approx(6_840 / 1.1)
     assert there.world.counters.get("loan_liquidations", 0.0) == 0.0
     assert crossing.world.counters["loan_liquidations"] == 1.0
+
+
+def posted(model: ContagionModel) -> tuple[float, float]:
+    """Ether in the account, and in the borrower's hands. [units]"""
+    state = model.world.state
+    slot = model.world.bookkeeper.slot(model.world.agent_rows["borrower"], state.assets.row("ETH"))
+    return float(state.positions.units[state.accounts.start[0]]), float(state.holdings.units[slot])
+
+
+def test_collateral_that_crosses_is_the_senders_until_it_arrives():
+    """At 950 health is 7,600 / 7,000; 1.1 needs (7,700 - 7,600) / 0.8 = 125 dollars more, 0.131579 ether."""
+    there, crossing = lent(-0.05, "collateral"), lent(-0.05, "collateral", steps=3)
+    for model in (there, crossing):
+        go(model, 1)
+        assert debt(model) == 7_000.0
+    assert posted(there) == pytest.approx((10.0 + 125.0 / 950.0, 0.0))
+    assert posted(crossing) == pytest.approx((10.0, 125.0 / 950.0))
+    assert there.world.counters["collateral_added"] == pytest.approx(125.0)
+
+
+def test_collateral_that_does_not_settle_is_stuck_and_then_sent_again():
+    """It fails each time: bought once, free again after the two steps, and never in the account."""
+    model = lent(-0.05, "collateral", steps=1, failure=1.0, returns=1)
+    go(model, 1)
+    bought = posted(model)[1]
+    go(model, 1)  # at 855 more is wanted: (7,700 - 6,840) / 0.8 in all
+    assert posted(model)[1] == pytest.approx(860.0 / 0.8 / 855.0) and bought < posted(model)[1]
+    assert model.world.counters.get("collateral_added", 0.0) == 0.0
+    assert model.world.counters["transfers_failed"] == model.world.counters["transfers_sent"] == 2
