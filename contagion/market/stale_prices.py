@@ -73,7 +73,8 @@ class StalePrices:
 
 @nb.njit(cache=True)
 def _best_loan(rows, debt, ltv, oracle, market, asset):
-    """Gain per unit lent against the most overvalued collateral [USD], and the greatest gap of an oracle over the higher price."""
+    """Gain per unit lent against the most overvalued collateral [USD], and the greatest gap of an oracle, over the
+    higher price."""
     best, gap = 0.0, 0.0
     for i in range(len(rows)):
         price, true = oracle[rows[i]], market[asset[rows[i]]]
