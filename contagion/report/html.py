@@ -53,7 +53,7 @@ def page_of(source) -> Page:
 
     if isinstance(source, str | os.PathLike):
         if not _is_sweep(Path(source)):
-            return run_page(run_of(source), str(source))
+            return run_page(run_of(source))
         from contagion.experiment.store import open_results
 
         source = open_results(source)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from contagion.report.figures.flows import WORDS
+from contagion.report.run_facts import verdict
 from contagion.report.source import borne, clock, deficits, drawdown, kind_of, market_assets, plain
+from contagion.report.words import joined, usd
 from contagion.results import RunResult
-from contagion.terminal import amount
 
 NOTHING = 0.01  # USD below which an amount is rounding
 
@@ -16,7 +15,10 @@ def findings(run: RunResult) -> list[str]:
     """What happened in plain sentences, from shock to who paid."""
     return [
         sentence
-        for part in (_shock, _cascade, _missing, _who_paid, _in_the_end, _unequal, _system, _failures, _facts)
+        for part in (
+            _shock, _cascade, _auctions, _missing, _who_paid, _in_the_end, _unequal, _system, _winner, _failures,
+            verdict,
+        )
         if (sentence := part(run))
     ]
 
@@ -25,7 +27,7 @@ def _shock(run: RunResult) -> str:
     falls = [f"{asset} {drawdown(run, asset):.1%}" for asset in market_assets(run)[:4]]
     times, unit = clock(run)
     span = f"{times[-1]:.4g} {unit}" if len(times) else "no time at all"
-    return f"Over {span}, prices fell from their highest to their lowest value by: {', '.join(falls)}." if falls else ""
+    return f"Over {span}, from their highest to their lowest price, assets fell: {', '.join(falls)}." if falls else ""
 
 
 def _cascade(run: RunResult) -> str:
@@ -51,9 +53,20 @@ def _missing(run: RunResult) -> str:
     total = float(by_venue.sum())
     if total < NOTHING:
         return "No account ended below zero: there was no deficit, so nobody had to pay for anybody else."
-    where = ", ".join(f"{amount(value)} at {plain(venue)}" for venue, value in by_venue.head(4).items())
-    count = run.outcomes.get("deficits", float("nan"))
-    return f"Accounts ended {amount(total)} USD below zero in {_many(count, 'deficit')}: {where}."
+    rows = run.ledger[run.ledger["cause"].astype(str) == "deficit"]
+    counts = rows.groupby(rows["payer"].astype(str))["deficit_id"].nunique()
+    where = joined([f"{usd(value)} at {plain(venue)} ({counts[venue]:,})" for venue, value in by_venue.head(4).items()])
+    count = run.outcomes.get("deficits", float(counts.sum()))
+    return f"What accounts and loans lacked is {usd(total)}, in {_many(count, 'deficit')}: {where}.{_counted(run)}"
+
+
+def _counted(run: RunResult) -> str:
+    """How deficits, accounts and loans are counted beside each other."""
+    accounts, loans = (run.outcomes.get(name, 0.0) for name in ("accounts_bankrupt", "loans_written_off"))
+    parts = [f"{_many(accounts, 'account')} that exchanges took over ended below zero"] if accounts else []
+    parts += [f"{_many(loans, 'loan')} had no collateral left"] if loans else []
+    said = f" Counted by who left them: {joined(parts)}; one of these can leave several deficits."
+    return said if parts else ""
 
 
 def _who_paid(run: RunResult) -> str:
@@ -64,12 +77,12 @@ def _who_paid(run: RunResult) -> str:
     left = float(by_layer.get("unallocated", 0.0))
     by_layer = by_layer.drop("unallocated", errors="ignore")
     said = [
-        f"{plain(layer)} {_share(value / total)} ({amount(value)})"
+        f"{plain(layer)} {_share(value / total)} ({usd(value)})"
         for layer, value in by_layer.items()
         if value > NOTHING
     ]
     end = (
-        f" No layer could take the last {_share(left / total)} ({amount(left)}): the venue is left with it."
+        f" No layer could take the last {_share(left / total)} ({usd(left)}): the venue is left with it."
         if left > NOTHING else " Every deficit was borne in full."
     )  # fmt: skip
     return f"Of these deficits, layer by layer: {', '.join(said) or 'no layer bore anything'}.{end}"
@@ -87,11 +100,11 @@ def _in_the_end(run: RunResult) -> str:
         f"{WORDS.get(name, name)} {_share(value / total)}" for name, value in sums.items() if value > NOTHING
     )
     who = table.groupby(table["bearer"].astype(str))["amount"].sum().drop("unallocated", errors="ignore")
-    most = f"; most of all {plain(who.idxmax())} with {amount(float(who.max()))} USD" if len(who) else ""
+    most = f"; most of all {plain(who.idxmax())} with {usd(float(who.max()))}" if len(who) else ""
     taken = float(run.outcomes.get("over_collected", 0.0))
-    beyond = f" It includes {amount(taken)} that deleveraging took beyond the deficits." if taken > NOTHING else ""
+    beyond = f" It includes {usd(taken)} that deleveraging took beyond the deficits." if taken > NOTHING else ""
     return (
-        f"Followed to those who hold the claims of whoever paid, {amount(total)} USD came to rest on: {said}{most}."
+        f"Followed to those who hold the claims of whoever paid, {usd(total)} came to rest on: {said}{most}."
         f"{beyond}"
     )
 
@@ -124,9 +137,43 @@ def _system(run: RunResult) -> str:
         "credit": "unpaid credit",
         "runs": "runs",
     }
+    channels["other"] = "theft, interventions and tokens sold in debt auctions"
     parts = {words: found.get(f"system_loss.{name}", 0.0) / total for name, words in channels.items()}
-    said = ", ".join(f"{words} {share:.0%}" for words, share in sorted(parts.items(), key=lambda item: -item[1])[:3])
-    return f"All agents that lost gave up {amount(total)} USD together, winners' gains not set against it: {said}."
+    shown = {words: share for words, share in parts.items() if abs(share) >= 0.005}
+    said = joined([f"{words} {_signed(share)}" for words, share in sorted(shown.items(), key=lambda item: -item[1])])
+    less = " A negative part is what losers got back through it." if min(shown.values(), default=0.0) < 0.0 else ""
+    return f"All agents that lost gave up {usd(total)} together, winners' gains not set against it: {said}.{less}"
+
+
+def _auctions(run: RunResult) -> str:
+    """What auctions and a crowded chain did, where the run counts them."""
+    found = run.outcomes
+    sold, zero, bids = (found.get(name, 0.0) for name in ("auction_sales", "auctions_at_zero", "auction_bids"))
+    parts = []
+    if sold:
+        worth = usd(found.get("auctioned_collateral", 0.0))
+        bid = f", which took {_many(bids, 'bid')}" if bids else ""
+        parts.append(f"{_many(sold, 'lot')} of collateral worth {worth} were sold in auctions{bid}")
+    if zero:
+        worth = usd(found.get("collateral_at_zero", 0.0))
+        parts.append(f"{zero:,.0f} of them went for less than 1% of the market price, collateral worth {worth} in all")
+    gas, left = found.get("gas_multiple_peak", 0.0), found.get("keepers_left_out", 0.0)
+    if gas > 1.0:
+        crowded = f", and {_many(left, 'attempt')} of keepers to act failed for lack of it" if left else ""
+        parts.append(f"the price of gas rose to {gas:.3g} times its calm level{crowded}")
+    said = "; ".join(parts)
+    return f"{said[0].upper()}{said[1:]}." if said else ""
+
+
+def _winner(run: RunResult) -> str:
+    agents = run.agents[run.agents["agent"].astype(str) != "outside"]
+    if not len(agents) or not float(agents["change"].max()) > NOTHING:
+        return ""
+    row = agents.loc[agents["change"].idxmax()]
+    name, group = str(row["agent"]), str(row["group"])
+    members = int((agents["group"].astype(str) == group).sum()) if group else 0
+    who = f"one of the {members:,} of the group {plain(group)}" if members > 1 else plain(group or name)
+    return f"The biggest winner is {who}, with a gain of {usd(float(row['change']))}."
 
 
 def _failures(run: RunResult) -> str:
@@ -138,22 +185,9 @@ def _failures(run: RunResult) -> str:
         parts.append(f"{_many(defaults, 'trader')} did not pay what was due")
     queued = run.outcomes.get("withdrawals_queued", 0.0)
     if queued > NOTHING:
-        parts.append(f"withdrawals of {amount(queued)} USD were still waiting at the end")
+        parts.append(f"withdrawals of {usd(queued)} were still waiting at the end")
     said = "; ".join(parts)
     return f"{said[0].upper()}{said[1:]}." if said else ""
-
-
-def _facts(run: RunResult) -> str:
-    checks = run.facts[run.facts["role"].astype(str) == "check"]
-    said = [
-        f"{row.name} {written_fact(row.simulated)} in the run and {written_fact(row.observed)} observed"
-        for row in checks.itertuples() if np.isfinite(row.simulated)
-    ]  # fmt: skip
-    return f"Beside facts that were no input: {'; '.join(said)}." if said else ""
-
-
-def written_fact(value: float) -> str:
-    return amount(value) if abs(value) >= 1e4 else f"{value:,.4g}"
 
 
 def _many(count: float, noun: str) -> str:
@@ -162,3 +196,7 @@ def _many(count: float, noun: str) -> str:
 
 def _share(value: float) -> str:
     return f"{value:.0%}" if value >= 0.01 else f"{value:.1%}"
+
+
+def _signed(share: float) -> str:
+    return f"{'−' if share < 0.0 else ''}{_share(abs(share))}"

@@ -6,43 +6,49 @@ from functools import partial
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from contagion.experiment.dictionary import define
 from contagion.provenance import scenario_hash
 from contagion.report.figures.burden import burden
 from contagion.report.figures.exposure_network import exposure_network
 from contagion.report.figures.flows import flows
-from contagion.report.figures.price_and_liquidations import price_and_liquidations
+from contagion.report.figures.price_and_liquidations import caption, price_and_liquidations
 from contagion.report.figures.rounds import rounds
 from contagion.report.figures.time_line import time_line
 from contagion.report.figures.waterfall import waterfall
 from contagion.report.page import Drawing, Page, Section
+from contagion.report.run_facts import fact_section
 from contagion.report.run_findings import findings
-from contagion.report.source import borne, drawdown, market_assets, plain, scenario_of
+from contagion.report.source import borne, drawdown, kind_of, market_assets, payer_in_words, plain, scenario_of
+from contagion.report.words import glossary, usd
 from contagion.results import RunResult
-from contagion.terminal import amount
 
 CHANGED = (
     " of the source, plus edits that were not committed when this was made: that commit alone may give other numbers"
 )
 
 
-def run_page(run: RunResult, place: str = "") -> Page:
-    """The page of a run; `place` is where it was saved, for the commands that repeat it."""
+def run_page(run: RunResult) -> Page:
+    """The page of a run."""
     scenario, manifest = scenario_of(run), run.manifest
     name, seed = scenario.get("name", "run"), manifest.get("seed")
+    said, drawings, sections, method = findings(run), _drawings(run), _sections(run), _method(run)
+    shown = [f"{part.title} {part.words}" for part in sections if not part.folded]
     return Page(
         title=f"{plain(name)}, seed {seed}",
         kind="Report of one run",
         question=" ".join(str(scenario.get("question") or "What happened, and who paid?").split()),
         numbers=_numbers(run),
-        findings=findings(run),
-        drawings=_drawings(run),
-        sections=_sections(run),
-        method=_method(run),
-        repeat=_repeat(run, place),
+        findings=said,
+        drawings=drawings,
+        sections=sections,
+        method=method,
+        repeat=_repeat(run),
         provenance=provenance_rows(manifest),
         notes=_notes(run),
+        files=_files(run),
+        glossary=glossary(*said, *method, *(drawing.words for drawing in drawings), *shown),
     )
 
 
@@ -52,25 +58,22 @@ def _numbers(run: RunResult) -> list[tuple[str, str]]:
     left = float(found.get("unallocated", 0.0))
     return [
         *([(f"−{drawdown(run, asset):.0%}", f"{asset}, from its highest to its lowest price")] if asset else []),
-        (amount(found.get("deficit", 0.0)), "USD of deficits: what accounts lacked"),
-        (amount(found.get("burden.traders", 0.0)), "USD borne by traders for deficits of others"),
-        (amount(left), "USD that no layer could bear"),
-        (amount(found.get("system_loss", 0.0)), "USD lost by all agents that lost"),
+        (usd(found.get("deficit", 0.0)), "deficits: what accounts and loans lacked"),
+        (usd(found.get("burden.traders", 0.0)), "borne by traders for deficits of others"),
+        (usd(left), "that no layer could bear"),
+        (usd(found.get("system_loss", 0.0)), "lost by all agents that lost"),
     ]
 
 
 def _drawings(run: RunResult) -> list[Drawing]:
     told = {
         time_line: "Events of the run in order, each at its time, under the price of the asset that fell most.",
-        price_and_liquidations: "Top: prices since the opening; dashed lines are the venues' own marks, which "
-        "decide who is "
-        "liquidated. Middle: how much money moves the price by 1%. Bottom: what was closed by force.",
+        price_and_liquidations: caption(run),
         rounds: "A cascade is what happens at one instant: closing accounts moves the mark, which closes more "
         "accounts in "
         "the next round.",
-        waterfall: "What accounts lacked (dark bar), and how each layer of the venue's rules took its part until "
-        "nothing "
-        "was left. Red: nobody took it.",
+        waterfall: "First bar: what accounts and loans lacked. Below it: how each layer of the venue's rules took "
+        "its part until nothing was left. Red: nobody took it. Venues share one scale.",
         flows: "The venue in whose books a loss arose, and who bore it in the end. A vault or pool that paid "
         "passed it on to "
         "those who hold its claims.",
@@ -83,6 +86,8 @@ def _drawings(run: RunResult) -> list[Drawing]:
         "bore it, by "
         "leverage and net worth before the shock.",
     }
+    if not run.agents.loc[run.agents["type"].astype(str) == "trader", "burden"].sum() > 0.0:
+        del told[burden]  # nothing lies on traders
     return [Drawing(function.__name__, words, partial(function, run)) for function, words in told.items()]
 
 
@@ -92,7 +97,8 @@ def _sections(run: RunResult) -> list[Section]:
     if len(table):
         total = float(table["amount"].sum())
         layers = pd.DataFrame(
-            {"venue": table["venue"].map(plain), "layer": table["layer"].map(plain), "payer": table["payer"].map(plain),
+            {"venue": table["venue"].map(plain), "layer": table["layer"].map(plain),
+             "payer": [payer_in_words(name, kind_of(run)) for name in table["payer"]],
              "amount [USD]": table["amount"], "of all deficits [%]": table["amount"] / total}
         )  # fmt: skip
         sections.append(Section("Who paid for the deficits", "In the order in which layers are asked.", layers))
@@ -107,19 +113,7 @@ def _sections(run: RunResult) -> list[Section]:
     venues = _venues(run)
     if len(venues):
         sections.append(Section("Venues and funds", "", venues))
-    if len(run.facts):
-        facts = pd.DataFrame(
-            {
-                "fact": run.facts["name"].astype(str),
-                "observed": run.facts["observed"],
-                "in the run": run.facts["simulated"],
-                "unit": run.facts["unit"].astype(str),
-                "role": run.facts["role"].astype(str),
-                "source": run.facts["source"].astype(str),
-            }
-        )
-        words = "Facts with the role input went into the scenario; checks did not, and are set beside the result."
-        sections.append(Section("Observed facts", words, facts))
+    sections += fact_section(run)
     sections.append(Section("All outcomes", "", outcome_table(run.outcomes), folded=True))
     return sections
 
@@ -200,22 +194,34 @@ def _duration(text: str) -> str:
     return f"{seconds:g} seconds"
 
 
-def _repeat(run: RunResult, place: str) -> list[str]:
-    scenario, seed = scenario_of(run), run.manifest.get("seed")
-    name, folder = str(scenario.get("name", "")), place or "DIR"
+INSTALL = "pip install contagion-abm       # or, in a copy of the source: pip install ."
+
+
+def _bundled(run: RunResult) -> bool:
+    """Whether the scenario is one that comes with the package, unchanged."""
     from contagion.scenario import bundled_scenarios, load_scenario
 
-    taken = []
-    if name not in bundled_scenarios() or scenario_hash(
-        load_scenario(name).model_dump(mode="json")) != run.manifest.get("scenario_hash"):  # fmt: skip
-        # Not as bundled: the scenario with every default stands in the manifest, and JSON is YAML.
-        name = "scenario.yaml"
-        taken = [
-            "python -c \"import json, sys; json.dump(json.load(open(sys.argv[1]))['scenario'], "
-            "open('scenario.yaml', 'w'))\" "
-            f"{folder}/manifest.json"
-        ]
-    return [*taken, f"contagion run {name} --seed {seed} --out AGAIN", "contagion report AGAIN"]
+    name = str(scenario_of(run).get("name", ""))
+    return name in bundled_scenarios() and scenario_hash(
+        load_scenario(name).model_dump(mode="json")) == run.manifest.get("scenario_hash")  # fmt: skip
+
+
+def _repeat(run: RunResult) -> list[str]:
+    known, seed = _bundled(run), run.manifest.get("seed")
+    name = scenario_of(run).get("name") if known else "scenario.yaml"
+    return [
+        INSTALL,
+        *([] if known else ["# save the file below as scenario.yaml"]),
+        f"contagion run {name} --seed {seed} --out AGAIN",
+        "contagion report AGAIN",
+    ]
+
+
+def _files(run: RunResult) -> list[tuple[str, str]]:
+    """The scenario with every default, where it does not come with the package."""
+    if _bundled(run) or not scenario_of(run):
+        return []
+    return [("scenario.yaml", yaml.safe_dump(scenario_of(run), sort_keys=False, allow_unicode=True, width=110))]
 
 
 def _notes(run: RunResult) -> list[str]:

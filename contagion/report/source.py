@@ -72,6 +72,11 @@ def plain(name: str) -> str:
     return f"{owner}: {words.replace('_', ' ')}" if slash else words.replace("_", " ")
 
 
+def payer_in_words(name: str, kinds: dict[str, str]) -> str:
+    """One name for whoever pays: what a protocol gives is taken from those who hold its claims."""
+    return ("holders of " if kinds.get(name) == "protocol" else "") + plain(name)
+
+
 def market_assets(run: RunResult) -> list[str]:
     """Assets with an index price, claims of venues left out, largest fall first."""
     claims = {column.partition(".")[2] for column in run.steps if column.startswith("redemption.")}

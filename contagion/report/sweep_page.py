@@ -17,14 +17,12 @@ from contagion.report.figures.sweep_map import sweep_map
 from contagion.report.intervals import QUANTILE, chances, differences, means, regrets, sensitivities, winners
 from contagion.report.page import Drawing, Page, Section
 from contagion.report.policies import column_section, layer_section, policy_section
-from contagion.report.run_page import provenance_rows
+from contagion.report.run_page import INSTALL, provenance_rows
 from contagion.report.sweep_findings import DRAWN, TOLD, findings, place
 from contagion.report.sweep_source import Sweep, sweep_of, unit_of
 from contagion.report.sweep_winners import TYPES, agents_in_words, net_change
 from contagion.report.words import glossary
 from contagion.scenario import bundled_scenarios
-
-INSTALL = "pip install contagion-abm       # or, in a copy of the source: pip install ."
 
 
 def sweep_page(source) -> Page:

@@ -245,3 +245,68 @@ def test_columns_and_layers_are_split_by_policy_and_one_world_has_no_regret(swep
     assert "mean, small" in parts["All columns"] and "seed" not in parts["All columns"]["column"].tolist()
     assert not any("regret" in column for table in parts.values() for column in map(str, table))
     assert [words for _, words in page.numbers] == ["runs", "policies", "seeds, derived from master seed 0"]
+
+
+def test_a_run_says_how_near_it_is_to_what_was_observed(run) -> None:
+    from dataclasses import replace
+
+    from contagion.report.run_facts import fact_section, verdict
+
+    facts = pd.DataFrame(
+        {"name": ["inside", "far", "none", "given"], "observed": [100.0, 100.0, 0.0, 1.0],
+         "simulated": [140.0, 40.0, 0.0, float("nan")], "unit": "USD", "role": ["check", "check", "check", "input"],
+         "source": "s"}
+    )  # fmt: skip
+    told = replace(run, facts=facts)
+    said = verdict(told)  # 140 / 100 is within 1.5, 40 / 100 is not, and 0 of 0 is met
+    assert "within a factor of 1.5 of the observed value on 2 of 3 checks; furthest from it are far (0.4 times)" in said
+    assert fact_section(told)[0].table["in the run over observed"].tolist()[:3] == [1.4, 0.4, 1.0]
+    assert "calibrated" not in said
+    limits = {**run.manifest, "scenario": {**run.manifest["scenario"], "limits": "The first is calibrated."}}
+    assert "Not all checks are predictions" in verdict(replace(told, manifest=limits))
+
+
+def test_a_run_tells_of_auctions_winners_and_every_part_of_the_loss(run) -> None:
+    from dataclasses import replace
+
+    counted = {"auction_sales": 10.0, "auctions_at_zero": 4.0, "auctioned_collateral": 2e6, "collateral_at_zero": 5e5,
+               "auction_bids": 12.0}  # fmt: skip
+    parts = {f"system_loss.{name}": 0.0 for name in ("price", "claims", "socialised", "execution", "fees", "credit",
+                                                     "runs", "other")}  # fmt: skip
+    parts |= {"system_loss": 200.0, "system_loss.price": 210.0, "system_loss.other": -10.0}
+    said = " ".join(findings(replace(run, outcomes={**run.outcomes, **counted, **parts})))
+    assert "10 lots of collateral worth USD 2.000 million were sold in auctions, which took 12 bids" in said
+    assert "4 of them went for less than 1% of the market price, collateral worth USD 500.0 thousand" in said
+    assert "prices 105% and theft, interventions and tokens sold in debt auctions −5%" in said
+    agents = run.agents
+    assert f"with a gain of USD {agents['change'].max() / 1e3:.4g} thousand" in said
+
+
+def test_captions_speak_of_what_is_drawn_and_nothing_is_drawn_of_nothing(run, calm) -> None:
+    from contagion.report.figures.price_and_liquidations import caption, marks_apart, price_and_liquidations
+    from contagion.report.run_page import run_page
+
+    dashed = [line for line in price_and_liquidations(run).axes[0].get_lines() if line.get_linestyle() == "--"]
+    assert len(dashed) - 1 == len(marks_apart(run)) > 0  # and one for the legend
+    assert "dashed lines" in caption(run)
+    assert "dashed lines" not in caption(calm) or marks_apart(calm)
+    assert "burden" in [drawing.name for drawing in run_page(run).drawings]
+    assert "burden" not in [drawing.name for drawing in run_page(calm).drawings]
+
+
+def test_venues_share_one_scale(run) -> None:
+    from contagion.report import waterfall
+
+    panels = waterfall(run).axes
+    assert len(panels) == 2 and panels[0].get_xlim() == panels[1].get_xlim()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(18_213_361.0, "USD 18.21 million"), (-155_900.0, "−USD 155.9 thousand"), (12.5, "USD 12.50"), (0.0, "USD 0.00"),
+     (1.9e9, "USD 1.900 billion"), (999_990.0, "USD 1.000 million")],
+)  # fmt: skip
+def test_amounts_are_said_in_words(value: float, text: str) -> None:
+    from contagion.report.words import usd
+
+    assert usd(value) == text

@@ -134,7 +134,7 @@ def _circles(panel, nodes: pd.DataFrame, end: str, colour: dict[str, str]) -> No
             offsets=some[["x", "y"]].to_numpy(),
             offset_transform=panel.transData,
             facecolors=colours,
-            edgecolors=colour["paper"],
+            edgecolors=colour["muted" if end == "start" else "paper"],  # the palest shades are near the paper
             linewidths=0.25 if len(some) > 200 else 0.6,
             zorder=3,
         )

@@ -58,25 +58,51 @@ def price_and_liquidations(source, *, theme: Theme = "light", width: Width = "pa
         sign(
             figure,
             "Prices, depth and forced selling",
-            signature(run, "Dotted: scheduled shocks. Money in USD."),
+            signature(run, f"{'Dotted: scheduled shocks. ' if scenario_of(run).get('shocks') else ''}Money in USD."),
             colour,
         )
     return figure
 
 
-def _prices(panel, run, times: np.ndarray, colour: dict[str, str]) -> None:
-    assets = market_assets(run)
-    venues: set[str] = set()
-    for asset, role in zip(assets[:MOST_ASSETS], SERIES, strict=False):
+def marks_apart(run) -> list[str]:
+    """Columns of venues' own marks that are drawn, since they leave the index."""
+    found = []
+    for asset in market_assets(run)[:MOST_ASSETS]:
         index = run.steps[f"price.{asset}"].to_numpy(float)
-        opening = index[0] if len(index) else 1.0
-        panel.plot(times, index / opening - 1.0, color=colour[role], label=asset)
         for column in run.steps:
             if column.startswith("mark.") and column.endswith(f":{asset}"):
                 mark = run.steps[column].to_numpy(float)
                 if np.max(np.abs(mark / index - 1.0), initial=0.0) > _SEEN:
-                    panel.plot(times, mark / opening - 1.0, color=colour[role], linestyle=(0, (3, 1.5)), linewidth=0.9)
-                    venues.add(column.removeprefix("mark.").partition(":")[0])
+                    found.append(column)
+    return found
+
+
+def caption(run) -> str:
+    """How to read the figure of this run: it speaks of what is drawn only."""
+    said = ["Top: prices since the opening"]
+    if marks_apart(run):
+        said[0] += "; dashed lines are the venues' own marks, which decide who is liquidated"
+    elif any(column.startswith("mark.") for column in run.steps):
+        said[0] += f"; the venues' own marks stay within {_SEEN:.1%} of them and are not drawn"
+    if any(column.startswith("depth.") for column in run.steps):
+        said.append("Middle: how much money moves the price by 1%")
+    said.append("Bottom: what was closed by force")
+    if scenario_of(run).get("shocks"):
+        said.append("Dotted: scheduled shocks")
+    return ". ".join(said) + "."
+
+
+def _prices(panel, run, times: np.ndarray, colour: dict[str, str]) -> None:
+    assets = market_assets(run)
+    apart, venues = marks_apart(run), set()
+    for asset, role in zip(assets[:MOST_ASSETS], SERIES, strict=False):
+        index = run.steps[f"price.{asset}"].to_numpy(float)
+        opening = index[0] if len(index) else 1.0
+        panel.plot(times, index / opening - 1.0, color=colour[role], label=asset)
+        for column in (name for name in apart if name.endswith(f":{asset}")):
+            mark = run.steps[column].to_numpy(float)
+            panel.plot(times, mark / opening - 1.0, color=colour[role], linestyle=(0, (3, 1.5)), linewidth=0.9)
+            venues.add(column.removeprefix("mark.").partition(":")[0])
     more = f", the {MOST_ASSETS} of {len(assets)} assets that fell most" if len(assets) > MOST_ASSETS else ""
     panel.set_title(f"Price since the opening{more}", color=colour["muted"])
     panel.set_ylabel("change [%]")

@@ -37,7 +37,8 @@ def events(run: RunResult) -> list[Event]:
     for asset in market_assets(run)[:2]:
         low = int(steps[f"price.{asset}"].to_numpy().argmin())
         if drawdown(run, asset) > 0.02:
-            found.append(Event(_step(steps, low), f"{asset} at its low, {_fall(steps, asset, low):+.1%}", "blue"))
+            words = f"{asset} at its low, {_fall(steps, asset, low):+.1%} from the opening"
+            found.append(Event(_step(steps, low), words, "blue"))
     for column, words in (
         ("margin_calls", "first margin calls"),
         ("liquidations", "first liquidation"),

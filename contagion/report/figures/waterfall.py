@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from contagion.report.source import borne, deficits, drawdown, kind_of, market_assets, plain, run_of, signature
+from contagion.report.source import (
+    borne,
+    deficits,
+    drawdown,
+    kind_of,
+    market_assets,
+    payer_in_words,
+    plain,
+    run_of,
+    signature,
+)
 from contagion.report.style import Theme, Width, bare, message, money, sheet, sign
 from contagion.terminal import amount
 
@@ -51,15 +61,20 @@ def waterfall(source, *, theme: Theme = "light", width: Width = "page") -> Figur
             message(figure.subplots(), "No account ended below zero: there was no deficit to allocate.", colour)
             return figure
         panels = figure.subplots(len(shown), 1, squeeze=False, height_ratios=[2 + len(part) for part in parts])[:, 0]
+        most, far = max(float(by_venue[venue]) for venue in shown), 0.0
         for panel, venue, part in zip(panels, shown, parts, strict=True):
-            _stairs(panel, venue, float(by_venue[venue]), part, colour, wide=width == "page")
+            far = max(far, _stairs(panel, venue, float(by_venue[venue]), part, colour, wide=width == "page"))
+        for panel in panels:  # one scale, so that bars of different venues can be compared
+            panel.set_xlim(0.0, far)
+            money(panel.xaxis)
+            panel.set_xticks([tick for tick in panel.get_xticks() if 0.0 <= tick <= most * 1.0001])
         sign(figure, f"Who paid for the deficits, after {_shock(run)}", signature(run, foot), colour)
     return figure
 
 
 def _shock(run) -> str:
     falls = [f"{asset} fell {drawdown(run, asset):.0%}" for asset in market_assets(run)[:2]]
-    return " and ".join(falls) or "the shock"
+    return f"{' and '.join(falls)} from peak to low" if falls else "the shock"
 
 
 def _layers(table: pd.DataFrame, venue: str, kinds: dict[str, str]) -> list[tuple[str, float, str]]:
@@ -74,8 +89,7 @@ def _layers(table: pd.DataFrame, venue: str, kinds: dict[str, str]) -> list[tupl
 
 
 def _payers(payers: pd.Series, kinds: dict[str, str]) -> str:
-    # What a protocol gives is taken from those who hold its claims.
-    names = [("holders of " if kinds.get(name) == "protocol" else "") + plain(name) for name in payers.index]
+    names = [payer_in_words(name, kinds) for name in payers.index]
     if len(names) == 1:
         return names[0]
     total = float(payers.sum()) or 1.0
@@ -87,7 +101,8 @@ def _role(layer: str) -> str:
     return next((role for word, role in ROLES.items() if word in layer), "purple")
 
 
-def _stairs(panel, venue: str, total: float, part: list, colour: dict[str, str], *, wide: bool) -> None:
+def _stairs(panel, venue: str, total: float, part: list, colour: dict[str, str], *, wide: bool) -> float:
+    """Draw a venue's panel; how far to the right its words reach."""
     bare(panel, keep="x")
     left = total
     rows = ["deficits", *(plain(layer) for layer, _, _ in part)]
@@ -107,8 +122,6 @@ def _stairs(panel, venue: str, total: float, part: list, colour: dict[str, str],
     panel.set_yticks(range(len(rows)), rows)
     panel.tick_params(axis="y", length=0)
     panel.set_ylim(len(rows) - 0.45, -0.6)
-    panel.set_xlim(0.0, far)
-    money(panel.xaxis)
-    panel.set_xticks([tick for tick in panel.get_xticks() if 0.0 <= tick <= total * 1.0001])
     panel.spines["left"].set_visible(True)
     panel.set_title(f"{plain(venue)} [USD]", color=colour["muted"])
+    return far
