@@ -1,7 +1,8 @@
 """One house style: a palette safe for colour-blind readers in a light and a dark theme, sheets of column width, axes.
 
 Hues follow Okabe and Ito (2008) with lightness fitted to each paper. A colour has one role in all figures, so a reader
-learns it once: blue is price, orange forced selling, red a loss that its owner cannot bear, green money set aside.
+learns it once: blue is price, orange forced selling, red a loss that its owner cannot bear, purple what others bear of
+it, green money set aside.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ def burden(source, *, theme: Theme = "light", width: Width = "page") -> Figure:
         left, right = figure.subplots(1, 2, width_ratios=[1, 1.35]) if wide else figure.subplots(2, 1)
         population, share = _thinned(*lorenz(borne))
         left.plot([0, 1], [0, 1], color=colour["grey"], linewidth=0.9, linestyle="--")
-        left.plot(population, share, color=colour["red"], clip_on=False, zorder=3)
-        left.fill_between(population, share, population, color=colour["red"], alpha=0.12, linewidth=0)
+        left.plot(population, share, color=colour["purple"], clip_on=False, zorder=3)
+        left.fill_between(population, share, population, color=colour["purple"], alpha=0.12, linewidth=0)
         left.text(0.04, 0.93, f"Gini {gini(borne):.2f}", transform=left.transAxes, weight="bold")
         left.text(
             0.04, 0.85, f"{(borne > 0).sum():,} of {len(borne):,} bore anything\nthe 1% that bore most: "

@@ -70,7 +70,7 @@ def _largest(panel, run, closed: np.ndarray, colour: dict[str, str]) -> None:
     number = chosen["round"].to_numpy(int)
     taken, ordered = chosen["takeovers"].to_numpy(float), chosen["liquidations"].to_numpy(float)
     panel.bar(number, ordered, 0.7, color=colour["orange"], label="liquidation orders")
-    panel.bar(number, taken, 0.7, bottom=ordered, color=colour["purple"], label="takeovers")
+    panel.bar(number, taken, 0.7, bottom=ordered, color=colour["orange"], alpha=0.5, label="takeovers")
     panel.set_title(
         f"The largest: {chosen['closed'].sum():,.0f} closures at {time_at(run, step):.4g} {unit}, by round"
         + ("" if chosen["deficit"].any() else ", no deficit"),
