@@ -19,6 +19,8 @@ RESAMPLES = 2000
 PERMUTATIONS = 9999
 CELLS = 4_000_000
 """Numbers that a batch of resamples may hold."""
+MANY = 1_000
+"""Pairs above which random sign changes are drawn as bits."""
 
 
 class Estimate(NamedTuple):
@@ -149,11 +151,28 @@ def sign_flip(differences, rng: np.random.Generator, permutations: int = PERMUTA
     array = as_vector("differences", differences)
     if len(array) < 2 or not array.any():
         return 1.0
+    if len(array) > MANY:
+        return _by_random_signs(array, rng, permutations)
     flipped = stats.permutation_test(
         (array,), lambda x, axis: np.mean(x, axis=axis), permutation_type="samples", vectorized=True,
         n_resamples=permutations, rng=rng, batch=max(1, CELLS // len(array)),
     )  # fmt: skip
     return float(flipped.pvalue)
+
+
+def _by_random_signs(array: np.ndarray, rng: np.random.Generator, permutations: int) -> float:
+    """The same for long series: signs are bits and a sum is a matrix product, ten times faster. [1]"""
+    observed = array.sum()
+    as_high = as_low = 0
+    rows = max(1, CELLS // len(array))
+    slack = 1e-14 * abs(observed)  # equal sums differ by rounding
+    for first in range(0, permutations, rows):
+        count = min(rows, permutations - first)
+        bits = np.unpackbits(rng.integers(0, 256, (count, -(-len(array) // 8)), np.uint8), axis=1, count=len(array))
+        sums = observed - 2.0 * (bits.astype(float) @ array)
+        as_high += int((sums >= observed - slack).sum())
+        as_low += int((sums <= observed + slack).sum())
+    return min(1.0, 2.0 * (1 + min(as_high, as_low)) / (permutations + 1))
 
 
 def holm(p_values) -> np.ndarray:

@@ -91,6 +91,15 @@ def test_sign_flips_of_few_pairs_are_counted_exactly() -> None:
     assert sign_flip([0.0, 0.0, 0.0], np.random.default_rng(1)) == 1.0
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.03, 0.06, -0.06])
+def test_sign_flips_of_very_many_pairs_agree_with_student(shift: float) -> None:
+    # 1,601 pairs of standard deviation 1: the mean has a standard error of 0.025, and its law is all but normal.
+    values = np.random.default_rng(5).standard_normal(1_601)
+    values += shift - values.mean()
+    expected = stats.ttest_1samp(values, 0).pvalue
+    assert sign_flip(values, np.random.default_rng(1)) == pytest.approx(expected, abs=0.015)
+
+
 def test_sign_flips_of_many_pairs_agree_with_student() -> None:
     values = np.random.default_rng(4).normal(0.2, 1.0, size=100)
     assert sign_flip(values, np.random.default_rng(1)) == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=0.02)
