@@ -37,7 +37,7 @@ What a regulator or a risk desk can set at an exchange, each a field that a comp
 | `custody` | at resolution, customers' own money first (segregated), or all claims alike (commingled) |
 | `waterfall` `insurance_fund.scope` | one fund for all markets, or an equal part for each |
 | `waterfall` `insurance_fund.net_notional` | the fund stands behind no more net notional than so many times its balance |
-| `mark` | the venue's own book, the index, or the median of index with averaged gap, book and other venues |
+| `mark` | own book, index, or median of index with averaged gap, own book and other venues |
 | `collateral.ASSET.haircut` | share of a posted coin that is no margin |
 
 `credit.risk_weights` sets the capital a lender needs for what it lends (`ratio`, weights by `counterparty`) and divides
