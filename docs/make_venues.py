@@ -36,7 +36,7 @@ What a regulator or a risk desk can set at an exchange, each a field that a comp
 | `circuit_breaker` | the venue halts for `halt` steps when a mark moved by `move` within `window` steps |
 | `custody` | at resolution, customers' own money first (segregated), or all claims alike (commingled) |
 | `waterfall` `insurance_fund.scope` | one fund for all markets, or an equal part for each |
-| `waterfall` `insurance_fund.net_notional` | the fund stands behind no more net notional than so many times its balance |
+| `waterfall` `insurance_fund.net_notional` | the fund stands behind net notional of so many times its balance |
 | `mark` | own book, index, or median of index with averaged gap, own book and other venues |
 | `collateral.ASSET.haircut` | share of a posted coin that is no margin |
 
