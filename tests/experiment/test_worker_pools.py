@@ -43,7 +43,7 @@ class Perilous(GeometricBrownian):
 """
 
 RUNS = 48
-posix = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL to end a process with")
 
 
 @pytest.fixture(scope="module")

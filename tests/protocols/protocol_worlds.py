@@ -8,6 +8,7 @@ import numpy as np
 
 from contagion.margin.audit import Audit
 from contagion.protocols import verbs
+from contagion.protocols.lending import Lending
 from contagion.scenario.assemble import assemble
 from contagion.scenario.schema import Scenario
 from contagion.state.codes import Cause
@@ -145,6 +146,18 @@ def audit(world: World) -> np.ndarray:
     expected = net_worths(world)
     np.testing.assert_allclose(world.state.agents.worth[1:], expected[1:], rtol=1e-9, atol=1e-6)
     return expected
+
+
+def liquidate_to_the_end(world: World, *, most: int) -> None:
+    """Rounds of liquidation until nothing happens, at most so many; books add up and keepers gain in each."""
+    lending = Lending(world)
+    for _ in range(most):
+        profit = world.counters.get("keeper_profit", 0.0)
+        if not lending.liquidate():
+            return
+        assert world.counters.get("keeper_profit", 0.0) >= profit
+        audit(world)
+    raise AssertionError("liquidations do not end")
 
 
 def rows(world: World, cause: Cause) -> list[tuple[str, str, float]]:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from protocol_worlds import audit, build, debt_of, positions_of, rows, set_debt, set_price, simple_pool
+from protocol_worlds import (
+    audit,
+    build,
+    debt_of,
+    liquidate_to_the_end,
+    positions_of,
+    rows,
+    set_debt,
+    set_price,
+    simple_pool,
+)
 
 from contagion.allocation.waterfall import Waterfall
 from contagion.errors import InputError
@@ -275,15 +285,7 @@ def test_every_design_conserves_and_ends(design, ltv, fall, gas, depth, least):
     )  # fmt: skip
     set_price(world, "ETH", 1000.0 * fall)
     audit(world)
-    lending = Lending(world)
-    for _ in range(200):
-        profit = world.counters.get("keeper_profit", 0.0)
-        if not lending.liquidate():
-            break
-        assert world.counters.get("keeper_profit", 0.0) >= profit
-        audit(world)
-    else:
-        pytest.fail("liquidations do not end")
+    liquidate_to_the_end(world, most=200)
     assert (world.state.holdings.units[1:] >= -1e-9).all()
     flags = world.state.accounts.flags
     assert len(world.bookkeeper.deficits) == 0 or (flags & AccountFlag.BANKRUPT).any() or design == "absorb"

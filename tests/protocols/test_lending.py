@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from protocol_worlds import audit, debt_of, positions_of, rows, set_price, simple_pool
+from protocol_worlds import audit, debt_of, liquidate_to_the_end, positions_of, rows, set_price, simple_pool
 
 from contagion.protocols.lending import Lending
 from contagion.state.codes import AccountFlag, Cause
@@ -233,15 +233,7 @@ def test_every_liquidation_conserves_and_gains(ltv, fall, gas, depth, close_fact
                         keeper={"gas": gas, "spot_depth": depth}, keeper_group={"capital": cash})  # fmt: skip
     set_price(world, "ETH", 1000.0 * fall)
     audit(world)
-    lending = Lending(world)
-    for _ in range(100):
-        profit = world.counters.get("keeper_profit", 0.0)
-        if not lending.liquidate():
-            break
-        assert world.counters.get("keeper_profit", 0.0) >= profit
-        audit(world)
-    else:
-        pytest.fail("liquidations do not end")
+    liquidate_to_the_end(world, most=100)
     for order in range(len(ltv)):
         collateral, debt = loan(world, f"borrower_{order}")
         assert collateral >= 0.0
